@@ -262,7 +262,6 @@ public class ComposedBoxes implements Boxes {
           classes,
           grid,
           Convolution.pointwise(p.inChannels(), p.classes()));
-      show(p.name(), classes, p.classes());
       if (output == HeadOutput.PROBABILITIES) {
         backend.softmax(classes, classes, p.classes());
       }

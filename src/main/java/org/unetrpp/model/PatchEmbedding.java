@@ -1,0 +1,35 @@
+package org.unetrpp.model;
+
+import org.unetrpp.backend.Convolution;
+import org.unetrpp.backend.PatchEmbeddingParameters;
+import org.unetrpp.grid.Extents;
+import org.unetrpp.nn.Module;
+import org.unetrpp.nn.Parameters;
+import org.unetrpp.ops.NetworkBoxes;
+import org.unetrpp.tensor.Tensor;
+
+/**
+ * Patch embedding: a convolution whose kernel is its stride, then group normalization with as many
+ * groups as input channels. In published checkpoints: {@code unetr_pp_encoder.downsample_layers.S},
+ * child {@code 0} the convolution, {@code 1} the norm.
+ */
+record PatchEmbedding(PatchEmbeddingParameters parameters) implements Module {
+  static PatchEmbedding of(
+      Parameters state, String name, int inChannels, int outChannels, Extents stride) {
+    return new PatchEmbedding(
+        new PatchEmbeddingParameters(
+            name,
+            Convolution.patches(inChannels, outChannels, stride),
+            state.buffer(name + ".0.conv.weight"),
+            inChannels,
+            state.buffer(name + ".1.weight"),
+            state.buffer(name + ".1.bias")));
+  }
+
+  @Override
+  public Tensor forward(Tensor x) { // (B, D, H, W, Cin)
+    Tensor y = NetworkBoxes.patchEmbedding(x, parameters); // (B, D / kD, H / kH, W / kW, Cout)
+    Shown.show(parameters.name(), y);
+    return y;
+  }
+}

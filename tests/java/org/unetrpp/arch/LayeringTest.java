@@ -1,0 +1,88 @@
+package org.unetrpp.arch;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The packages from the bottom up, each with those it may use. */
+class LayeringTest {
+  private static final String ROOT = "org.unetrpp.";
+
+  private static final String LAYERS =
+      """
+      memory            :
+      grid              :
+      files             :
+      image             : files grid
+      weights           : files grid
+      backend           : memory grid
+      backend.reference : backend memory grid
+      backend.cpu       : backend memory grid
+      tensor            : backend memory
+      ops               : tensor backend memory grid
+      nn                : ops tensor backend memory grid
+      model             : nn ops tensor backend memory grid
+      pipeline          : image files grid
+      engine            : backend.cpu backend memory
+      inference         : engine pipeline model nn tensor backend memory weights image files grid
+      cli               : inference engine pipeline model nn ops tensor backend memory weights image files grid
+      convert           : cli inference pipeline model nn weights image files grid
+      """;
+
+  private static final String OUTSIDE =
+      "java.. org.jspecify.. com.google.errorprone.. com.google.gson.. org.apache.commons.math3..";
+
+  private static final JavaClasses CLASSES =
+      new ClassFileImporter()
+          .withImportOption(new DoNotIncludeTests())
+          .importPackages("org.unetrpp");
+
+  static Stream<Map.Entry<String, String>> layers() {
+    Map<String, String> table = new LinkedHashMap<>();
+    LAYERS
+        .lines()
+        .map(line -> line.split(":", -1))
+        .forEach(cells -> table.put(cells[0].strip(), cells[1].strip()));
+    return table.entrySet().stream();
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("layers")
+  void layerUsesOnlyThoseBelow(Map.Entry<String, String> layer) {
+    Stream<String> own = Stream.of(layer.getKey());
+    Stream<String> below = Arrays.stream(layer.getValue().split(" ")).filter(s -> !s.isEmpty());
+    Stream<String> outside = Arrays.stream(OUTSIDE.split(" "));
+    Stream<String> commands =
+        layer.getKey().matches("cli|convert") ? Stream.of("picocli..") : Stream.empty();
+    String[] allowed =
+        Stream.of(Stream.concat(own, below).map(ROOT::concat), outside, commands)
+            .flatMap(names -> names)
+            .toArray(String[]::new);
+    classes()
+        .that()
+        .resideInAPackage(ROOT + layer.getKey())
+        .should()
+        .onlyDependOnClassesThat()
+        .resideInAnyPackage(allowed)
+        .check(CLASSES);
+  }
+
+  @Test
+  void everyPackageIsInTheTable() {
+    assertThat(CLASSES.stream().map(JavaClass::getPackageName).distinct())
+        .allMatch(name ->
+            layers().anyMatch(layer -> name.equals(ROOT + layer.getKey()))
+                || name.startsWith(ROOT + "bench"));
+  }
+}

@@ -1,0 +1,70 @@
+package org.unetrpp.testing;
+
+import com.google.gson.Gson;
+import com.google.gson.annotations.SerializedName;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.io.Reader;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+import java.util.zip.GZIPInputStream;
+import org.unetrpp.grid.Extents;
+import org.unetrpp.model.Architecture;
+
+/** One file of {@code resources/golden}: what the published implementation computes. */
+public record Golden(
+    String variant,
+    String size,
+    int[] image,
+    int classes,
+    List<Recorded> outputs,
+    Map<String, Recorded> modules) {
+  /** Samples of one tensor; the error fields are there for the outputs. */
+  public record Recorded(
+      int[] shape,
+      double absmax,
+      int[] index,
+      double[] value,
+      @SerializedName("torch_float32_max_abs_error") double torchError) {}
+
+  /** Reads {@code resources/golden/NAME.json.gz}. */
+  public static Golden read(String name) {
+    try (InputStream in = Golden.class.getResourceAsStream("/golden/" + name + ".json.gz");
+        Reader reader = new InputStreamReader(new GZIPInputStream(in), StandardCharsets.UTF_8)) {
+      return new Gson().fromJson(reader, Golden.class);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** The network that the file is about. */
+  public Architecture architecture() {
+    Architecture published =
+        Architecture.published(variant).orElseThrow().withPatch(Extents.of(image));
+    return size.equals("full") ? published : tiny(published);
+  }
+
+  private static Architecture tiny(Architecture of) {
+    return new Architecture(
+        of.inputChannels(),
+        of.classes(),
+        of.patch(),
+        of.stem(),
+        of.downsampling(),
+        List.of(8, 16, 32, 64),
+        List.of(1, 2, 1, 1),
+        1,
+        of.projections(),
+        of.decoderProjection(),
+        4,
+        of.heads(),
+        of.tokenProjection(),
+        of.fusion(),
+        of.residualConvolutions(),
+        of.attentionDropout(),
+        of.channelDropout());
+  }
+}
