@@ -1,10 +1,93 @@
 package org.unetrpp.cli;
 
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.util.ServiceLoader;
+import java.util.concurrent.CancellationException;
+import org.unetrpp.engine.DeviceUnavailableException;
+import org.unetrpp.files.InvalidFileException;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ParameterException;
+
 /** Entry point of the command line. */
+@Command(
+    name = "unetrpp",
+    description = "Segments CT and MRI volumes with UNETR++.",
+    mixinStandardHelpOptions = true,
+    versionProvider = Version.class,
+    subcommandsRepeatable = false)
 public final class Main {
   private Main() {}
 
   public static void main(String[] args) {
-    System.out.println("unetrpp on Java " + Runtime.version());
+    System.exit(run(args));
+  }
+
+  /** Runs a command line and returns the exit code; nothing it throws gets out. */
+  public static int run(String... args) {
+    CommandLine line = new CommandLine(new Main());
+    line.addSubcommand(new SegmentCommand());
+    line.addSubcommand(new InfoCommand());
+    line.addSubcommand(new ForwardCommand());
+    line.addSubcommand(new DevicesCommand());
+    ServiceLoader.load(Subcommand.class).forEach(line::addSubcommand);
+    line.setParameterExceptionHandler(Main::usageError);
+    line.setExecutionExceptionHandler((exception, command, _) -> failure(exception, command));
+    try (var _ = Interruption.watch()) {
+      return args.length == 0 ? line.execute("--help") : line.execute(args);
+    }
+  }
+
+  private static int usageError(ParameterException exception, String[] args) {
+    CommandLine command = exception.getCommandLine();
+    command.getErr().println("error: " + firstLine(exception.getMessage()));
+    command
+        .getErr()
+        .println("see: " + command.getCommandSpec().qualifiedName() + " --help");
+    return ExitCode.USAGE;
+  }
+
+  private static int failure(Exception exception, CommandLine command) {
+    CommonOptions options = options(command);
+    options.console().error(message(exception));
+    if (options.verbose) {
+      options.console().trace(exception);
+    }
+    return switch (exception) {
+      case CancellationException _ -> ExitCode.CANCELLED;
+      case InvalidFileException _, NoSuchFileException _ -> ExitCode.BAD_INPUT;
+      case DeviceUnavailableException _ -> ExitCode.DEVICE;
+      default -> ExitCode.FAILED;
+    };
+  }
+
+  private static String message(Exception exception) {
+    String message = exception.getMessage();
+    return switch (exception) {
+      case CancellationException _ -> "cancelled";
+      case NoSuchFileException e -> e.getFile() + ": no such file";
+      case AccessDeniedException e -> e.getFile() + ": permission denied";
+      case FileSystemException e when e.getReason() != null -> e.getFile() + ": " + e.getReason();
+      case IOException _, InvalidFileException _ when message != null -> firstLine(message);
+      case IllegalArgumentException _,
+          CommandFailedException _,
+          DeviceUnavailableException _ when message != null ->
+          firstLine(message);
+      default -> exception.getClass().getSimpleName() + ": " + message + " (-v shows the cause)";
+    };
+  }
+
+  private static CommonOptions options(CommandLine command) {
+    return command.getMixins().get("common") instanceof CommandLine.Model.CommandSpec spec
+            && spec.userObject() instanceof CommonOptions options
+        ? options
+        : new CommonOptions();
+  }
+
+  private static String firstLine(String message) {
+    return message.lines().findFirst().orElse(message);
   }
 }
