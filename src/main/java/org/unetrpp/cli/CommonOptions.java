@@ -1,6 +1,5 @@
 package org.unetrpp.cli;
 
-import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -16,7 +15,7 @@ public final class CommonOptions {
       paramLabel = "text|json",
       description = "Form of messages on the error stream.",
       defaultValue = "text")
-  String log = "text";
+  private Console.Format log = Console.Format.TEXT;
 
   private @Nullable Console console;
 
@@ -28,9 +27,7 @@ public final class CommonOptions {
   /** Where the command's messages go. */
   public Console console() {
     if (console == null) {
-      Console.Format format =
-          log.toLowerCase(Locale.ROOT).equals("json") ? Console.Format.JSON : Console.Format.TEXT;
-      console = new Console(System.err, format, isTerminal());
+      console = new Console(System.err, log, isTerminal());
     }
     return console;
   }

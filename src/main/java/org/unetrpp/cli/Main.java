@@ -6,11 +6,13 @@ import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.util.ServiceLoader;
 import java.util.concurrent.CancellationException;
+import org.unetrpp.engine.Device;
 import org.unetrpp.engine.DeviceUnavailableException;
 import org.unetrpp.files.InvalidFileException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.TypeConversionException;
 
 /** Entry point of the command line. */
 @Command(
@@ -34,10 +36,20 @@ public final class Main {
     line.addSubcommand(new ForwardCommand());
     line.addSubcommand(new DevicesCommand());
     ServiceLoader.load(Subcommand.class).forEach(line::addSubcommand);
+    line.setCaseInsensitiveEnumValuesAllowed(true);
+    line.registerConverter(Device.class, Main::device);
     line.setParameterExceptionHandler(Main::usageError);
     line.setExecutionExceptionHandler((exception, command, _) -> failure(exception, command));
     try (var _ = Interruption.watch()) {
       return args.length == 0 ? line.execute("--help") : line.execute(args);
+    }
+  }
+
+  private static Device device(String name) {
+    try {
+      return Device.of(name);
+    } catch (IllegalArgumentException e) {
+      throw new TypeConversionException(e.getMessage());
     }
   }
 

@@ -12,6 +12,11 @@ public final class NetworkState {
 
   private NetworkState() {}
 
+  /** Whether a tensor belongs to a head that only training needs: {@code out2} or {@code out3}. */
+  public static boolean isSupervisionHead(String name) {
+    return name.matches(SUPERVISION_HEADS);
+  }
+
   /**
    * Parameters with values from {@code source}, which is asked for every entry of the layout that
    * is no alias and no counter. Deep supervision heads are left out if {@code withSupervision} is
@@ -25,7 +30,7 @@ public final class NetworkState {
     Parameters parameters = new Parameters(backend);
     try {
       for (StateEntry entry : StateLayout.of(architecture)) {
-        if (!withSupervision && entry.name().matches(SUPERVISION_HEADS)) {
+        if (!withSupervision && isSupervisionHead(entry.name())) {
           continue;
         }
         switch (entry.role()) {

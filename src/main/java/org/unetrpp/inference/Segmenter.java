@@ -1,0 +1,249 @@
+package org.unetrpp.inference;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import org.unetrpp.backend.Backend;
+import org.unetrpp.engine.Device;
+import org.unetrpp.engine.Engine;
+import org.unetrpp.grid.Extents;
+import org.unetrpp.image.Geometry;
+import org.unetrpp.image.LabelVolume;
+import org.unetrpp.image.Volume;
+import org.unetrpp.model.Architecture;
+import org.unetrpp.model.UnetrPlusPlus;
+import org.unetrpp.nn.Parameters;
+import org.unetrpp.pipeline.Box;
+import org.unetrpp.pipeline.CaseGeometry;
+import org.unetrpp.pipeline.Export;
+import org.unetrpp.pipeline.MultiChannelImage;
+import org.unetrpp.pipeline.PreprocessedCase;
+import org.unetrpp.pipeline.Preprocessing;
+import org.unetrpp.pipeline.ProbabilityVolume;
+import org.unetrpp.pipeline.SlidingWindow;
+import org.unetrpp.pipeline.Workers;
+
+/// Segments volumes with a model file.
+///
+/// ```java
+/// try (Segmenter segmenter = Segmenter.open(Path.of("synapse.safetensors"))) {
+///   NiftiFile ct = Nifti.open(Path.of("ct.nii.gz"));
+///   LabelVolume labels = segmenter.segment(ct.volumes(), SegmentationOptions.PUBLISHED);
+///   Nifti.writeLabels(Path.of("ct_seg.nii.gz"), labels, ct.header());
+/// }
+/// ```
+///
+/// Threads may share a segmenter: reading and resampling run side by side, patches take turns on
+/// the device. The result is the same bytes for any number of threads. Nothing is printed and
+/// nothing is downloaded.
+public final class Segmenter implements AutoCloseable {
+  private final ModelDescription description;
+  private final Backend backend;
+  private final Parameters parameters;
+  private final NetworkPredictor predictor;
+  private final int threads;
+  private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
+  private boolean closed;
+
+  private Segmenter(
+      ModelDescription description, Backend backend, Parameters parameters, int threads) {
+    this.description = description;
+    this.backend = backend;
+    this.parameters = parameters;
+    this.threads = threads;
+    this.predictor =
+        new NetworkPredictor(
+            backend, new UnetrPlusPlus(description.architecture(), parameters));
+  }
+
+  /**
+   * Opens a model on the CPU, with all processors of this machine.
+   *
+   * @throws org.unetrpp.files.InvalidFileException if the file is no model file or is damaged
+   */
+  @MustBeClosed
+  public static Segmenter open(Path model) throws IOException {
+    return open(model, new Device.Cpu(), Engine.defaultThreads());
+  }
+
+  /**
+   * Opens a model.
+   *
+   * @param threads of the CPU, for preprocessing too; at least 1
+   * @throws org.unetrpp.files.InvalidFileException if the file is no model file or is damaged
+   * @throws org.unetrpp.engine.DeviceUnavailableException if this machine does not have the device
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the device lives as long as the segmenter
+  public static Segmenter open(Path model, Device device, int threads) throws IOException {
+    try (ModelFile file = ModelFile.open(model)) {
+      Backend backend = Engine.open(device, threads);
+      try {
+        return new Segmenter(file.description(), backend, file.load(backend), threads);
+      } catch (RuntimeException e) {
+        backend.close();
+        throw e;
+      }
+    }
+  }
+
+  /** What the model file says about itself. */
+  public ModelDescription description() {
+    return description;
+  }
+
+  /**
+   * Segments one case.
+   *
+   * @param channels the channels of the case on one grid, in the model's order
+   * @return labels on the grid of the channels
+   * @throws IllegalArgumentException if the channels are not as many as the model's, lie on
+   *     different grids, or hold a value that is not a finite number
+   * @throws java.util.concurrent.CancellationException if the options or an interrupt said so
+   * @throws IllegalStateException if the segmenter is closed
+   */
+  public LabelVolume segment(List<Volume> channels, SegmentationOptions options) {
+    lifetime.readLock().lock();
+    try {
+      if (closed) {
+        throw new IllegalStateException("the segmenter is closed");
+      }
+      return run(channels, options);
+    } finally {
+      lifetime.readLock().unlock();
+    }
+  }
+
+  private LabelVolume run(List<Volume> channels, SegmentationOptions options) {
+    MultiChannelImage image = image(channels);
+    try (Workers workers = new Workers(threads, options.cancelled(), options.progress());
+        Arena arena = Arena.ofShared()) {
+      PreprocessedCase preprocessed =
+          Preprocessing.run(image, description.preprocessing(), workers);
+      ProbabilityVolume probabilities =
+          SlidingWindow.run(
+              preprocessed.channels(),
+              preprocessed.extents(),
+              predictor,
+              options.window(),
+              arena,
+              workers);
+      byte[] classes = export(probabilities, preprocessed.geometry(), options, workers);
+      return new LabelVolume(channels.getFirst().geometry(), toLabelValues(classes));
+    }
+  }
+
+  private MultiChannelImage image(List<Volume> channels) {
+    int expected = description.architecture().inputChannels();
+    if (channels.size() != expected) {
+      throw new IllegalArgumentException(
+          "%d channels, but the model needs %d: %s"
+              .formatted(channels.size(), expected, channelNames()));
+    }
+    Geometry geometry = channels.getFirst().geometry();
+    for (Volume channel : channels) {
+      if (!channel.geometry().isCloseTo(geometry)) {
+        throw new IllegalArgumentException(
+            "the channels lie on different grids: %s and %s"
+                .formatted(geometry, channel.geometry()));
+      }
+    }
+    MultiChannelImage image =
+        new MultiChannelImage(
+            channels.stream().map(Volume::voxels).toList(),
+            geometry.extents(),
+            geometry.spacing());
+    image.requireFinite();
+    return image;
+  }
+
+  private List<String> channelNames() {
+    return description.preprocessing().channels().stream().map(channel -> channel.name()).toList();
+  }
+
+  private byte[] export(
+      ProbabilityVolume probabilities,
+      CaseGeometry geometry,
+      SegmentationOptions options,
+      Workers workers) {
+    SegmentationOptions.ProbabilityListener listener = options.probabilities();
+    if (listener == null) {
+      return Export.labels(probabilities, geometry, workers);
+    }
+    return Export.labels(
+        probabilities,
+        geometry,
+        (label, values, extents) ->
+            listener.accept(
+                description.labels().get(label),
+                onWholeImage(values, extents, geometry, label == 0 ? 1 : 0)),
+        workers);
+  }
+
+  /** Puts the values of the cropped image where they were cropped. */
+  private static float[] onWholeImage(
+      float[] values, Extents crop, CaseGeometry geometry, float outside) {
+    Extents whole = geometry.original();
+    if (crop.equals(whole)) {
+      return values;
+    }
+    Box box = geometry.crop();
+    float[] result = new float[Math.toIntExact(whole.voxels())];
+    java.util.Arrays.fill(result, outside);
+    for (int d = 0; d < crop.depth(); d++) {
+      for (int h = 0; h < crop.height(); h++) {
+        int row =
+            (d + box.origin().depth()) * whole.height() + h + box.origin().height();
+        System.arraycopy(
+            values,
+            (d * crop.height() + h) * crop.width(),
+            result,
+            row * whole.width() + box.origin().width(),
+            crop.width());
+      }
+    }
+    return result;
+  }
+
+  /** Class numbers to the values that label volumes have; in place. */
+  private byte[] toLabelValues(byte[] classes) {
+    byte[] values = new byte[description.labels().size()];
+    boolean same = true;
+    for (int index = 0; index < values.length; index++) {
+      values[index] = (byte) description.labels().get(index).value();
+      same &= description.labels().get(index).value() == index;
+    }
+    if (!same) {
+      for (int voxel = 0; voxel < classes.length; voxel++) {
+        classes[voxel] = values[Byte.toUnsignedInt(classes[voxel])];
+      }
+    }
+    return classes;
+  }
+
+  /**
+   * About the most bytes that {@link #segment} holds beside the image's own voxels: preprocessing,
+   * probabilities of every class at the model's spacing, and the export.
+   */
+  public long peakBytes(Geometry geometry, boolean takesProbabilities) {
+    return new MemoryEstimate(description, threads).peakBytes(geometry, takesProbabilities);
+  }
+
+  /** Waits for running segmentations, then gives the device and its memory back. */
+  @Override
+  public void close() {
+    lifetime.writeLock().lock();
+    try {
+      if (!closed) {
+        closed = true;
+        parameters.close();
+        backend.close();
+      }
+    } finally {
+      lifetime.writeLock().unlock();
+    }
+  }
+}
