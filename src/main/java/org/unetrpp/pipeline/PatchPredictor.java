@@ -1,0 +1,26 @@
+package org.unetrpp.pipeline;
+
+import java.lang.foreign.MemorySegment;
+import org.unetrpp.grid.Extents;
+
+/** A network as the sliding window sees it: class probabilities of one patch. */
+public interface PatchPredictor {
+  /** Channels of a patch. */
+  int channels();
+
+  /** Classes, background included. */
+  int classes();
+
+  /** Size of a patch in voxels. */
+  Extents patch();
+
+  /**
+   * Predicts a patch. Calls come one after another from the thread that runs the sliding window;
+   * the predictor may use threads of its own.
+   *
+   * @param input (C, D, H, W) of float in native memory, on a multiple of 64 bytes; must not be
+   *     changed
+   * @param probabilities (K, D, H, W) of float, likewise, to fill: softmax over the classes
+   */
+  void predict(MemorySegment input, MemorySegment probabilities);
+}

@@ -1,0 +1,166 @@
+package org.unetrpp.pipeline;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
+import org.unetrpp.grid.Extents;
+import org.unetrpp.image.Spacing;
+
+/**
+ * Makes of an image what the network sees: crop to what is not zero, transpose, NaN to 0, resample
+ * to the target spacing, normalize; in this order, as published.
+ *
+ * <p>An image of zeros is not cropped. The mask that some plans use is the nonzero mask with its
+ * holes filled, resampled like a label with 0 inside and -1 outside.
+ */
+public final class Preprocessing {
+  private static final short INSIDE = 0;
+  private static final short OUTSIDE = -1;
+
+  private Preprocessing() {}
+
+  /**
+   * Preprocesses a case. Its arrays are not changed.
+   *
+   * @throws IllegalArgumentException if the image has other channels than the plan
+   */
+  public static PreprocessedCase run(
+      MultiChannelImage image, PreprocessingPlan plan, Workers workers) {
+    if (image.channels().size() != plan.channels().size()) {
+      throw new IllegalArgumentException(
+          "image of %d channels, expected %d as in the plan: %s"
+              .formatted(
+                  image.channels().size(),
+                  plan.channels().size(),
+                  plan.channels().stream().map(ChannelPlan::name).toList()));
+    }
+    VoxelMask nonzero = Crop.nonzero(image, workers);
+    Box box = nonzero.boundingBox();
+    Grid grid = Grid.of(image, box, plan);
+
+    VoxelMask mask = plan.usesMask() ? grid.mask(nonzero.withHolesFilled(), workers) : null;
+    List<float[]> channels = new ArrayList<>();
+    for (int channel = 0; channel < plan.channels().size(); channel++) {
+      float[] source = image.channels().get(channel);
+      channels.add(grid.channel(source, plan.channels().get(channel), mask, workers));
+    }
+    CaseGeometry geometry =
+        new CaseGeometry(
+            image.extents(),
+            image.spacing(),
+            box,
+            plan.transposeForward(),
+            grid.to,
+            plan.targetSpacing());
+    return new PreprocessedCase(channels, geometry);
+  }
+
+  /**
+   * About the most bytes that {@link #run} holds beside the image: the resampled channels, one
+   * channel cropped, the scratch of the resampling, and the masks: one bit for each voxel of the
+   * image, and where the plan uses the mask 2 bits more and 2 bytes for each cropped and each
+   * resampled voxel.
+   *
+   * @param original size of the image; the estimate assumes that nothing is cropped
+   * @param spacing of the image
+   */
+  public static long peakBytes(
+      Extents original, Spacing spacing, PreprocessingPlan plan, int threads) {
+    AxisOrder order = plan.transposeForward();
+    Extents from = order.apply(original);
+    Spacing transposed = order.apply(spacing);
+    Extents to = Resampling.newExtents(from, transposed, plan.targetSpacing());
+    OptionalInt separateAxis = Resampling.separateAxis(transposed, plan.targetSpacing());
+    long scratch =
+        Resampling.resizeOf(from, to, Interpolation.CUBIC, separateAxis, plan.splineRule())
+            .scratchBytes(threads);
+    long results = to.voxels() * Float.BYTES * plan.channels().size();
+    long cropped = from.voxels() * Float.BYTES;
+    long masks = from.voxels() / Byte.SIZE;
+    if (plan.usesMask()) {
+      masks = 3 * masks + (from.voxels() + to.voxels()) * Short.BYTES;
+    }
+    return results + cropped + scratch + masks;
+  }
+
+  /**
+   * The cropped and transposed case before and after resampling.
+   *
+   * @param original size of the image
+   * @param box the part of the image that is kept
+   * @param plan what to make of it
+   * @param from size before resampling, transposed
+   * @param to size after resampling, transposed
+   * @param separateAxis across which slices are resampled separately, transposed
+   */
+  private record Grid(
+      Extents original,
+      Box box,
+      PreprocessingPlan plan,
+      Extents from,
+      Extents to,
+      OptionalInt separateAxis) {
+    static Grid of(MultiChannelImage image, Box box, PreprocessingPlan plan) {
+      AxisOrder order = plan.transposeForward();
+      Spacing spacing = order.apply(image.spacing());
+      Extents from = order.apply(box.extents());
+      return new Grid(
+          image.extents(),
+          box,
+          plan,
+          from,
+          Resampling.newExtents(from, spacing, plan.targetSpacing()),
+          Resampling.separateAxis(spacing, plan.targetSpacing()));
+    }
+
+    float[] channel(
+        float[] source, ChannelPlan channelPlan, @Nullable VoxelMask mask, Workers workers) {
+      float[] cropped =
+          Transposition.copy(
+              MemorySegment.ofArray(source), original, box, plan.transposeForward(), workers);
+      for (int voxel = 0; voxel < cropped.length; voxel++) {
+        if (Float.isNaN(cropped[voxel])) {
+          cropped[voxel] = 0;
+        }
+      }
+      float[] resampled =
+          Resampling.image(cropped, from, to, separateAxis, plan.splineRule(), workers);
+      Normalization.Precision precision =
+          from.equals(to) ? Normalization.Precision.DOUBLE : Normalization.Precision.FLOAT;
+      Normalization.apply(resampled, channelPlan, mask, precision, workers);
+      return resampled;
+    }
+
+    VoxelMask mask(VoxelMask whole, Workers workers) {
+      short[] labels = Resampling.labels(labelsOf(whole), from, to, separateAxis, workers);
+      Bits bits = Bits.none(labels.length);
+      for (int voxel = 0; voxel < labels.length; voxel++) {
+        if (labels[voxel] >= INSIDE) {
+          bits.set(voxel, voxel + 1);
+        }
+      }
+      return new VoxelMask(to, bits);
+    }
+
+    private short[] labelsOf(VoxelMask whole) {
+      int[] strides = {original.height() * original.width(), original.width(), 1};
+      AxisOrder order = plan.transposeForward();
+      short[] labels = new short[Math.toIntExact(from.voxels())];
+      int voxel = 0;
+      for (int depth = 0; depth < from.depth(); depth++) {
+        int slice = (box.origin().along(order.first()) + depth) * strides[order.first()];
+        for (int row = 0; row < from.height(); row++) {
+          int line = (box.origin().along(order.second()) + row) * strides[order.second()];
+          for (int column = 0; column < from.width(); column++) {
+            int along = (box.origin().along(order.third()) + column) * strides[order.third()];
+            labels[voxel] = whole.contains(slice + line + along) ? INSIDE : OUTSIDE;
+            voxel++;
+          }
+        }
+      }
+      return labels;
+    }
+  }
+}
