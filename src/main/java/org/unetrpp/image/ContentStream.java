@@ -85,20 +85,18 @@ final class ContentStream implements AutoCloseable {
   }
 
   /**
-   * Fills an array from the content.
+   * Fills the start of an array from the content.
    *
-   * @return how many bytes were read: less than the array has only if the content ends
+   * @return how many bytes were read: less than {@code count} only if the content ends
    * @throws InvalidFileException if the gzip stream is damaged or cut off
    */
-  int fill(byte[] into) throws IOException {
+  int fill(byte[] into, int count) throws IOException {
     int filled = 0;
     try {
-      while (filled < into.length) {
-        int count = in.read(into, filled, into.length - filled);
-        if (count < 0) {
-          break;
-        }
-        filled += count;
+      int read = 0;
+      while (filled < count && read >= 0) {
+        read = in.read(into, filled, count - filled);
+        filled += Math.max(read, 0);
       }
     } catch (ZipException | EOFException e) {
       throw damaged(filled, e);
@@ -123,7 +121,7 @@ final class ContentStream implements AutoCloseable {
     byte[] unwanted = new byte[DRAIN_BYTES];
     while (position < target) {
       int count = (int) Math.min(unwanted.length, target - position);
-      if (fill(count == unwanted.length ? unwanted : new byte[count]) < count) {
+      if (fill(unwanted, count) < count) {
         return;
       }
     }

@@ -32,6 +32,9 @@ final class NiftiWriter {
   /** Voxels start at a multiple of this, for readers that map them. */
   private static final int ALIGNMENT = 16;
 
+  /** More threads than this would outrun the disk. */
+  private static final int MOST_THREADS = 16;
+
   private final NiftiHeader like;
   private final VoxelType type;
   private final int volumes;
@@ -94,8 +97,8 @@ final class NiftiWriter {
     AtomicFile.write(
         target,
         out -> {
-          try (ParallelGzip gzip =
-              new ParallelGzip(out, Runtime.getRuntime().availableProcessors())) {
+          int threads = Math.min(MOST_THREADS, Runtime.getRuntime().availableProcessors());
+          try (ParallelGzip gzip = new ParallelGzip(out, threads)) {
             content.writeTo(gzip);
             gzip.finish();
           }

@@ -1,7 +1,6 @@
 package org.unetrpp.image;
 
 import com.google.errorprone.annotations.MustBeClosed;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.io.OutputStream;
@@ -26,7 +25,10 @@ import java.util.zip.Deflater;
  * below open.
  */
 final class ParallelGzip extends OutputStream {
-  private static final int BLOCK_BYTES = 1 << 20;
+  private static final int BLOCK_BYTES = 1 << 19;
+
+  /** More than a block that cannot be compressed becomes; room for all makes one call do. */
+  private static final int LARGEST_DEFLATED_BYTES = BLOCK_BYTES + BLOCK_BYTES / 16;
 
   /** Magic, deflate, no flags, no time, the fastest compression, unknown system. */
   private static final byte[] HEADER = {0x1f, (byte) 0x8b, 8, 0, 0, 0, 0, 0, 4, (byte) 0xff};
@@ -37,10 +39,9 @@ final class ParallelGzip extends OutputStream {
   private final OutputStream out;
   private final ExecutorService workers;
   private final int blocksInFlight;
-  private final Queue<Future<byte[]>> deflating = new ArrayDeque<>();
+  private final Queue<Future<Block>> deflating = new ArrayDeque<>();
   private final CRC32 checksum = new CRC32();
-  private byte[] block = new byte[BLOCK_BYTES];
-  private int filled;
+  private Block block = new Block();
   private long written;
 
   /**
@@ -69,11 +70,8 @@ final class ParallelGzip extends OutputStream {
     written += count;
     int done = 0;
     while (done < count) {
-      int part = Math.min(count - done, BLOCK_BYTES - filled);
-      System.arraycopy(bytes, offset + done, block, filled, part);
-      filled += part;
-      done += part;
-      if (filled == BLOCK_BYTES) {
+      done += block.take(bytes, offset + done, count - done);
+      if (block.isFull()) {
         submitBlock();
       }
     }
@@ -81,7 +79,7 @@ final class ParallelGzip extends OutputStream {
 
   /** Writes what is left and the trailer. Nothing may be written after it. */
   void finish() throws IOException {
-    if (filled > 0) {
+    if (!block.isEmpty()) {
       submitBlock();
     }
     while (!deflating.isEmpty()) {
@@ -101,20 +99,17 @@ final class ParallelGzip extends OutputStream {
     workers.shutdownNow();
   }
 
+  /** Hands the block to the workers and goes on with a written or a new one. */
   private void submitBlock() throws IOException {
-    if (deflating.size() == blocksInFlight) {
-      writeOldest();
-    }
-    byte[] input = block;
-    int count = filled;
-    deflating.add(workers.submit(() -> deflate(input, count)));
-    block = new byte[BLOCK_BYTES];
-    filled = 0;
+    deflating.add(workers.submit(block::deflate));
+    block = deflating.size() == blocksInFlight ? writeOldest() : new Block();
   }
 
-  private void writeOldest() throws IOException {
+  private Block writeOldest() throws IOException {
     try {
-      out.write(deflating.remove().get());
+      Block oldest = deflating.remove().get();
+      oldest.writeTo(out);
+      return oldest;
     } catch (InterruptedException _) {
       Thread.currentThread().interrupt();
       throw new InterruptedIOException("writing was interrupted");
@@ -123,20 +118,47 @@ final class ParallelGzip extends OutputStream {
     }
   }
 
-  private static byte[] deflate(byte[] input, int count) {
-    Deflater deflater = new Deflater(Deflater.BEST_SPEED, true);
-    try {
-      deflater.setInput(input, 0, count);
-      ByteArrayOutputStream result = new ByteArrayOutputStream(count / 2);
-      byte[] chunk = new byte[1 << 16];
-      int size;
-      do { // a call that leaves room in the chunk has flushed everything
-        size = deflater.deflate(chunk, 0, chunk.length, Deflater.SYNC_FLUSH);
-        result.write(chunk, 0, size);
-      } while (size == chunk.length);
-      return result.toByteArray();
-    } finally {
-      deflater.end();
+  /** Bytes on their way: filled by the caller, deflated by a worker, written, filled again. */
+  private static final class Block {
+    private final byte[] input = new byte[BLOCK_BYTES];
+    private int inputBytes;
+    private final byte[] output = new byte[LARGEST_DEFLATED_BYTES];
+    private int outputBytes;
+
+    boolean isEmpty() {
+      return inputBytes == 0;
+    }
+
+    boolean isFull() {
+      return inputBytes == BLOCK_BYTES;
+    }
+
+    /** Takes as many bytes as there is room for and returns how many. */
+    int take(byte[] bytes, int offset, int count) {
+      int part = Math.min(count, BLOCK_BYTES - inputBytes);
+      System.arraycopy(bytes, offset, input, inputBytes, part);
+      inputBytes += part;
+      return part;
+    }
+
+    Block deflate() {
+      Deflater deflater = new Deflater(Deflater.BEST_SPEED, true);
+      try {
+        deflater.setInput(input, 0, inputBytes);
+        outputBytes = deflater.deflate(output, 0, output.length, Deflater.SYNC_FLUSH);
+        if (outputBytes == output.length) {
+          throw new IllegalStateException(
+              inputBytes + " bytes deflated to " + output.length + " or more");
+        }
+        return this;
+      } finally {
+        deflater.end();
+      }
+    }
+
+    void writeTo(OutputStream out) throws IOException {
+      out.write(output, 0, outputBytes);
+      inputBytes = 0;
     }
   }
 }

@@ -64,7 +64,7 @@ final class VoxelReader {
     forEachBlock(block -> {
       for (int start = 0; start < block.length; start += tileBytes) {
         int count = Math.min(tileBytes, block.length - start) / scalar.bytes();
-        decoder.decode(block, start, count, values);
+        decoder.decode(block.bytes, start, count, values);
         sink.accept(values, count);
       }
     });
@@ -79,9 +79,15 @@ final class VoxelReader {
     forEachBlock(_ -> {});
   }
 
+  /** Stored bytes; two take turns, one being read while the other is converted. */
+  private static final class Block {
+    private final byte[] bytes = new byte[BLOCK_BYTES];
+    private int length;
+  }
+
   @FunctionalInterface
   private interface BlockSink {
-    void accept(byte[] block);
+    void accept(Block block);
   }
 
   private void forEachBlock(BlockSink sink) throws IOException {
@@ -92,14 +98,16 @@ final class VoxelReader {
       requireRoom(content);
       content.skipTo(header.voxelOffset());
       long left = header.voxelBytes();
-      Future<byte[]> next = submit(reader, content, left);
+      Block converted = new Block();
+      Future<Block> next = submit(reader, content, new Block(), left);
       while (left > 0) {
-        byte[] block = await(next);
+        Block block = await(next);
         left -= block.length;
         if (left > 0) {
-          next = submit(reader, content, left);
+          next = submit(reader, content, converted, left);
         }
         sink.accept(block);
+        converted = block;
       }
       content.verifyChecksum();
     } finally {
@@ -107,25 +115,28 @@ final class VoxelReader {
     }
   }
 
-  private Future<byte[]> submit(ExecutorService reader, ContentStream content, long left) {
-    return reader.submit(() -> readBlock(content, (int) Math.min(BLOCK_BYTES, left)));
+  private Future<Block> submit(
+      ExecutorService reader, ContentStream content, Block block, long left) {
+    return reader.submit(() -> {
+      block.length = (int) Math.min(BLOCK_BYTES, left);
+      if (content.fill(block.bytes, block.length) < block.length) {
+        throw endsTooSoon(content);
+      }
+      return block;
+    });
   }
 
-  private byte[] readBlock(ContentStream content, int bytes) throws IOException {
-    byte[] block = new byte[bytes];
-    if (content.fill(block) < bytes) {
-      throw new InvalidFileException(
-          path,
-          "ends at byte %d%s, expected voxels up to byte %d"
-              .formatted(
-                  content.position(),
-                  content.compressed() ? " of its content" : "",
-                  header.voxelOffset() + header.voxelBytes()));
-    }
-    return block;
+  private InvalidFileException endsTooSoon(ContentStream content) {
+    return new InvalidFileException(
+        path,
+        "ends at byte %d%s, expected voxels up to byte %d"
+            .formatted(
+                content.position(),
+                content.compressed() ? " of its content" : "",
+                header.voxelOffset() + header.voxelBytes()));
   }
 
-  private static byte[] await(Future<byte[]> block) throws IOException {
+  private static Block await(Future<Block> block) throws IOException {
     try {
       return block.get();
     } catch (InterruptedException _) {
