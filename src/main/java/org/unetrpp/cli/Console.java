@@ -57,10 +57,8 @@ public final class Console {
 
   /**
    * How far a stage is: a bar on a terminal, a line every few seconds elsewhere.
-   *
-   * @param unit what is counted, such as {@code patches}
    */
-  public synchronized void progress(String newStage, long done, long total, String unit) {
+  public synchronized void progress(String newStage, long done, long total) {
     long now = System.nanoTime();
     boolean begins = !newStage.equals(stage);
     if (begins) {
@@ -78,7 +76,7 @@ public final class Console {
     switch (format) {
       case JSON -> progressAsJson(done, total, seconds);
       case TEXT -> {
-        String line = progressLine(done, total, unit, seconds);
+        String line = progressLine(done, total, seconds);
         if (interactive) {
           out.print(CLEAR_LINE + line);
           out.flush();
@@ -99,13 +97,13 @@ public final class Console {
     }
   }
 
-  private String progressLine(long done, long total, String unit, double seconds) {
+  private String progressLine(long done, long total, double seconds) {
     double fraction = total == 0 ? 1 : (double) done / total;
     double rate = seconds > 0 ? done / seconds : 0;
     String left = done == 0 ? "" : ", " + duration((total - done) / rate) + " left";
     String counts =
         String.format(
-            Locale.ROOT, "%s %d/%d %s, %.2f/s%s", stage, done, total, unit, rate, left);
+            Locale.ROOT, "%s %d/%d, %.2f/s%s", stage, done, total, rate, left);
     if (!interactive) {
       return counts;
     }

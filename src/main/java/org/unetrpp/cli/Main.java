@@ -63,7 +63,11 @@ public final class Main {
   }
 
   private static int failure(Exception exception, CommandLine command) {
-    CommonOptions options = options(command);
+    return report(exception, options(command));
+  }
+
+  /** Tells the user of a failure and returns the exit code that goes with it. */
+  static int report(Exception exception, CommonOptions options) {
     options.console().error(message(exception));
     if (options.verbose) {
       options.console().trace(exception);

@@ -11,6 +11,8 @@ import org.unetrpp.grid.Extents;
  * @param affine from voxel index to millimeters
  */
 public record Geometry(Extents extents, Spacing spacing, Affine affine) {
+  private static final double SAME_MILLIMETERS = 1e-3;
+
   /**
    * @throws IllegalArgumentException if an extent or a spacing is not positive
    */
@@ -28,6 +30,11 @@ public record Geometry(Extents extents, Spacing spacing, Affine affine) {
   /** A grid whose spacing is that of its affine. */
   public Geometry(Extents extents, Affine affine) {
     this(extents, affine.spacing(), affine);
+  }
+
+  /** Whether another grid has the same extents and, within rounding of files, the same place. */
+  public boolean isCloseTo(Geometry other) {
+    return extents.equals(other.extents) && affine.isCloseTo(other.affine, SAME_MILLIMETERS);
   }
 
   /** Throws IllegalArgumentException unless an array of this length holds one entry a voxel. */

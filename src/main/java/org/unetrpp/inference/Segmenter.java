@@ -4,6 +4,7 @@ import com.google.errorprone.annotations.MustBeClosed;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.unetrpp.backend.Backend;
@@ -13,7 +14,6 @@ import org.unetrpp.grid.Extents;
 import org.unetrpp.image.Geometry;
 import org.unetrpp.image.LabelVolume;
 import org.unetrpp.image.Volume;
-import org.unetrpp.model.Architecture;
 import org.unetrpp.model.UnetrPlusPlus;
 import org.unetrpp.nn.Parameters;
 import org.unetrpp.pipeline.Box;
@@ -136,6 +136,15 @@ public final class Segmenter implements AutoCloseable {
     }
   }
 
+  /**
+   * Returns if {@link #segment} would take these channels.
+   *
+   * @throws IllegalArgumentException as {@link #segment} says
+   */
+  public void requireUsable(List<Volume> channels) {
+    image(channels);
+  }
+
   private MultiChannelImage image(List<Volume> channels) {
     int expected = description.architecture().inputChannels();
     if (channels.size() != expected) {
@@ -192,7 +201,7 @@ public final class Segmenter implements AutoCloseable {
     }
     Box box = geometry.crop();
     float[] result = new float[Math.toIntExact(whole.voxels())];
-    java.util.Arrays.fill(result, outside);
+    Arrays.fill(result, outside);
     for (int d = 0; d < crop.depth(); d++) {
       for (int h = 0; h < crop.height(); h++) {
         int row =

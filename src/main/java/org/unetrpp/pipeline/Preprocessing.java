@@ -53,7 +53,7 @@ public final class Preprocessing {
             box,
             plan.transposeForward(),
             grid.to,
-            plan.targetSpacing());
+            plan.targetFor(plan.transposeForward().apply(image.spacing())));
     return new PreprocessedCase(channels, geometry);
   }
 
@@ -71,8 +71,9 @@ public final class Preprocessing {
     AxisOrder order = plan.transposeForward();
     Extents from = order.apply(original);
     Spacing transposed = order.apply(spacing);
-    Extents to = Resampling.newExtents(from, transposed, plan.targetSpacing());
-    OptionalInt separateAxis = Resampling.separateAxis(transposed, plan.targetSpacing());
+    Spacing target = plan.targetFor(transposed);
+    Extents to = Resampling.newExtents(from, transposed, target);
+    OptionalInt separateAxis = Resampling.separateAxis(transposed, target);
     long scratch =
         Resampling.resizeOf(from, to, Interpolation.CUBIC, separateAxis, plan.splineRule())
             .scratchBytes(threads);
@@ -105,14 +106,15 @@ public final class Preprocessing {
     static Grid of(MultiChannelImage image, Box box, PreprocessingPlan plan) {
       AxisOrder order = plan.transposeForward();
       Spacing spacing = order.apply(image.spacing());
+      Spacing target = plan.targetFor(spacing);
       Extents from = order.apply(box.extents());
       return new Grid(
           image.extents(),
           box,
           plan,
           from,
-          Resampling.newExtents(from, spacing, plan.targetSpacing()),
-          Resampling.separateAxis(spacing, plan.targetSpacing()));
+          Resampling.newExtents(from, spacing, target),
+          Resampling.separateAxis(spacing, target));
     }
 
     float[] channel(

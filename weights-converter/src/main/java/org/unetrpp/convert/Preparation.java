@@ -1,0 +1,155 @@
+package org.unetrpp.convert;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.unetrpp.convert.TrainingPlan.Intensities;
+import org.unetrpp.image.Spacing;
+import org.unetrpp.inference.LabelClass;
+import org.unetrpp.model.Architecture;
+import org.unetrpp.pipeline.AxisOrder;
+import org.unetrpp.pipeline.ChannelPlan;
+import org.unetrpp.pipeline.IntensityStatistics;
+import org.unetrpp.pipeline.NormalizationScheme;
+import org.unetrpp.pipeline.PreprocessingPlan;
+import org.unetrpp.pipeline.SplineRule;
+
+/**
+ * How images are prepared for a converted network, and what its labels are called: from the side
+ * file of the checkpoint, or from what is published about the data set.
+ *
+ * @param plan how images are prepared
+ * @param labels one for each class, background first
+ * @param assumption what had to be assumed for want of a side file, or empty
+ */
+record Preparation(PreprocessingPlan plan, List<LabelClass> labels, String assumption) {
+  private static final Map<String, List<String>> LABELS =
+      Map.of(
+          "synapse",
+          List.of(
+              "spleen",
+              "right kidney",
+              "left kidney",
+              "gallbladder",
+              "esophagus",
+              "liver",
+              "stomach",
+              "aorta",
+              "inferior vena cava",
+              "portal and splenic vein",
+              "pancreas",
+              "right adrenal gland",
+              "left adrenal gland"),
+          "acdc",
+          List.of("right ventricle cavity", "myocardium", "left ventricle cavity"),
+          "lung",
+          List.of("cancer"),
+          "tumor",
+          List.of("edema", "non-enhancing tumor", "enhancing tumor"));
+
+  /** Of the plan that is published with the code. */
+  private static final PreprocessingPlan SYNAPSE =
+      new PreprocessingPlan(
+          List.of(
+              new ChannelPlan(
+                  "CT",
+                  NormalizationScheme.CT,
+                  false,
+                  new IntensityStatistics(82.95177, 136.94818, -958, 326))),
+          new Spacing(3.0, 0.75781244, 0.75781244),
+          AxisOrder.IDENTITY,
+          SplineRule.PINNED);
+
+  /** Of the planner on a data set of 1 mm, whose images are mostly zero. */
+  private static final PreprocessingPlan TUMOR =
+      new PreprocessingPlan(
+          Stream.of("FLAIR", "T1w", "t1gd", "T2w").map(name -> nonCt(name, true)).toList(),
+          new Spacing(1, 1, 1),
+          AxisOrder.IDENTITY,
+          SplineRule.PINNED);
+
+  /** The preparation of a checkpoint, by its side file if it has one. */
+  static Preparation of(ConvertedCheckpoint checkpoint) {
+    Architecture architecture = checkpoint.architecture();
+    String variant = checkpoint.variant().orElse("");
+    List<LabelClass> labels = labels(variant, architecture.classes());
+    Optional<TrainingPlan> trained = checkpoint.plan();
+    if (trained.isPresent()) {
+      return new Preparation(plan(trained.get()), labels, "");
+    }
+    return switch (variant) {
+      case "synapse" ->
+          new Preparation(
+              SYNAPSE, labels, "no side file: spacing and intensities are those of the published plan");
+      case "tumor" ->
+          new Preparation(
+              TUMOR, labels, "no side file: 1 mm voxels and normalization within the brain assumed");
+      default ->
+          new Preparation(
+              ownSpacing(architecture.inputChannels()),
+              labels,
+              "no side file: images keep their own spacing and are normalized by their own mean and "
+                  + "deviation; segmentations are only right if training did the same");
+    };
+  }
+
+  private static PreprocessingPlan plan(TrainingPlan trained) {
+    List<ChannelPlan> channels = new ArrayList<>();
+    for (int i = 0; i < trained.modalities().size(); i++) {
+      NormalizationScheme scheme = scheme(trained.normalizations().get(i));
+      Optional<IntensityStatistics> statistics =
+          i < trained.intensities().size()
+              ? Optional.of(statistics(trained.intensities().get(i)))
+              : Optional.empty();
+      channels.add(
+          new ChannelPlan(
+              trained.modalities().get(i),
+              scheme,
+              trained.useMask().get(i),
+              scheme.needsStatistics() ? statistics.orElse(null) : null));
+    }
+    List<Integer> axes = trained.transposeForward();
+    return new PreprocessingPlan(
+        channels,
+        trained.spacing(),
+        new AxisOrder(axes.get(0), axes.get(1), axes.get(2)),
+        SplineRule.PINNED);
+  }
+
+  private static NormalizationScheme scheme(String name) {
+    return switch (name) {
+      case "CT" -> NormalizationScheme.CT;
+      case "CT2" -> NormalizationScheme.CT2;
+      default -> NormalizationScheme.NON_CT;
+    };
+  }
+
+  private static IntensityStatistics statistics(Intensities of) {
+    return new IntensityStatistics(
+        of.mean(), of.standardDeviation(), of.percentile005(), of.percentile995());
+  }
+
+  private static PreprocessingPlan ownSpacing(int channels) {
+    return new PreprocessingPlan(
+        IntStream.range(0, channels).mapToObj(i -> nonCt("channel " + i, false)).toList(),
+        null,
+        AxisOrder.IDENTITY,
+        SplineRule.PINNED);
+  }
+
+  private static ChannelPlan nonCt(String name, boolean useMask) {
+    return new ChannelPlan(name, NormalizationScheme.NON_CT, useMask, null);
+  }
+
+  /** The data set's names where the number of classes is its own, else numbers. */
+  private static List<LabelClass> labels(String variant, int classes) {
+    List<String> names = LABELS.getOrDefault(variant, List.of());
+    return LabelClass.of(
+        names.size() == classes - 1
+            ? names
+            : IntStream.range(1, classes).mapToObj(i -> "label " + i).toList());
+  }
+}
