@@ -1,0 +1,57 @@
+package org.unetrpp.weights;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.HexFormat;
+import java.util.ServiceLoader;
+import org.unetrpp.files.InvalidFileException;
+
+/** Opens files of named tensors in whichever of the known formats they are. */
+public final class TensorFiles {
+  private static final int SHOWN_BYTES = 16;
+
+  private TensorFiles() {}
+
+  /**
+   * Opens a file with the format that recognizes it.
+   *
+   * @throws InvalidFileException if no format recognizes the file, or it is damaged
+   */
+  @MustBeClosed
+  public static TensorFile open(Path path) throws IOException {
+    ClassLoader loader = TensorFiles.class.getClassLoader();
+    for (TensorFormat format : ServiceLoader.load(TensorFormat.class, loader)) {
+      if (format.recognizes(path)) {
+        return format.open(path);
+      }
+    }
+    byte[] start = firstBytes(path, SHOWN_BYTES);
+    throw new InvalidFileException(
+        path,
+        start.length == 0
+            ? "not a model file or checkpoint: the file is empty"
+            : "not a model file or checkpoint: first bytes "
+                + HexFormat.ofDelimiter(" ").formatHex(start));
+  }
+
+  /** The first bytes of a file, fewer than {@code count} if it is shorter. */
+  public static byte[] firstBytes(Path path, int count) throws IOException {
+    try (InputStream in = Files.newInputStream(path)) {
+      return in.readNBytes(count);
+    }
+  }
+
+  /** Maps all of a file for reading. */
+  public static MemorySegment map(Path path, Arena arena) throws IOException {
+    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+      return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
+    }
+  }
+}
