@@ -1,0 +1,481 @@
+package org.unetrpp.backend.cpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.unetrpp.backend.Backend;
+import org.unetrpp.backend.Boxes;
+import org.unetrpp.backend.ChannelNorm;
+import org.unetrpp.backend.ComposedBoxes;
+import org.unetrpp.backend.Convolution;
+import org.unetrpp.backend.Grid;
+import org.unetrpp.backend.MatrixView;
+import org.unetrpp.backend.Probe;
+import org.unetrpp.backend.cpu.Primitives.Epilogue;
+import org.unetrpp.backend.cpu.Primitives.Strides;
+import org.unetrpp.grid.Extents;
+import org.unetrpp.memory.Allocator;
+import org.unetrpp.memory.Buffer;
+import org.unetrpp.memory.DType;
+import org.unetrpp.memory.HostAllocator;
+import org.unetrpp.memory.HostMemory;
+import org.unetrpp.memory.ScopeStack;
+
+/**
+ * The processor in float32: oneDNN for convolutions and matrix products, own passes for what is
+ * between, all cut into tasks for a pool of threads. Work is cut by shape and partial sums are
+ * merged in fixed order, so results are the same bytes whatever the number of threads.
+ */
+public final class CpuBackend implements Backend {
+  private static final int TASK_VALUES = 1 << 16;
+  private static final int ROWS_OF_COPY = 4096;
+  private static final double LEAST_NORM = 1e-12;
+
+  private final CpuContext context;
+  private final HostAllocator memory = new HostAllocator();
+  private final Allocator allocator = new InvalidatingAllocator();
+  private final ScopeStack scopes = new ScopeStack(allocator);
+  private final Boxes boxes;
+  private final Map<ConvolutionKey, SlabConvolution> convolutions = new HashMap<>();
+  private final Normalizations normalizations;
+  private final MatrixProducts products;
+  private final TransposedConvolution transposedConvolution;
+  private Probe probe = Probe.NONE;
+  private boolean closed;
+
+  private record ConvolutionKey(Convolution shape, Extents input, Epilogue epilogue) {}
+
+  /**
+   * Opens the processor.
+   *
+   * @param threads that work, the caller's among them
+   * @throws UnsatisfiedLinkError if oneDNN cannot be loaded; the message says what to install
+   */
+  public CpuBackend(int threads) {
+    this(threads, CpuBoxes::new);
+  }
+
+  private CpuBackend(int threads, Function<CpuBackend, Boxes> boxes) {
+    context = CpuContext.create(threads);
+    normalizations = new Normalizations(context);
+    products = new MatrixProducts(context);
+    transposedConvolution = new TransposedConvolution(context);
+    this.boxes = boxes.apply(this);
+  }
+
+  /** Opens the processor with every box composed from primitives, for comparisons. */
+  public static CpuBackend composed(int threads) {
+    return new CpuBackend(threads, ComposedBoxes::new);
+  }
+
+  /**
+   * What a person wants to know of the backend.
+   *
+   * @param oneDnnVersion as in {@code 3.11.0}
+   * @param instructionSet that oneDNN uses here, in its own terms
+   * @param threads that work
+   */
+  public record Capabilities(String oneDnnVersion, String instructionSet, int threads) {}
+
+  /** Version and instruction set of oneDNN, and the threads. */
+  public Capabilities capabilities() {
+    return new Capabilities(
+        context.oneDnn().version(), context.oneDnn().instructionSet(), context.pool().threads());
+  }
+
+  /** Bytes that the backend holds besides its allocator's: repacked weights and scratch. */
+  public long workspaceBytes() {
+    return context.workspace().bytesHeld();
+  }
+
+  CpuContext context() {
+    return context;
+  }
+
+  /** The plan of a convolution, made once for each shape. */
+  SlabConvolution convolution(Convolution shape, Extents input, Epilogue epilogue) {
+    ConvolutionKey key = new ConvolutionKey(shape, input, epilogue);
+    SlabConvolution plan = convolutions.get(key);
+    if (plan == null) {
+      plan = new SlabConvolution(context, shape, input, epilogue);
+      convolutions.put(key, plan);
+    }
+    return plan;
+  }
+
+  Normalizations normalizations() {
+    return normalizations;
+  }
+
+  TransposedConvolution transposedConvolution() {
+    return transposedConvolution;
+  }
+
+  /** Forgets what was packed from memory that is given back. */
+  private final class InvalidatingAllocator implements Allocator {
+    @Override
+    public long allocate(long bytes) {
+      return memory.allocate(bytes);
+    }
+
+    @Override
+    public void release(long address, long bytes) {
+      context.packs().invalidate(address, bytes);
+      memory.release(address, bytes);
+    }
+
+    @Override
+    public long bytesInUse() {
+      return memory.bytesInUse();
+    }
+  }
+
+  @Override
+  public String name() {
+    return "cpu";
+  }
+
+  @Override
+  public DType computeType() {
+    return DType.FLOAT32;
+  }
+
+  @Override
+  public Allocator allocator() {
+    return allocator;
+  }
+
+  @Override
+  public ScopeStack scopes() {
+    return scopes;
+  }
+
+  @Override
+  public Boxes boxes() {
+    return boxes;
+  }
+
+  @Override
+  public Probe probe() {
+    return probe;
+  }
+
+  @Override
+  public void observe(Probe probe) {
+    this.probe = probe;
+  }
+
+  @Override
+  public void upload(float[] values, Buffer destination) {
+    upload(MemorySegment.ofArray(values), destination);
+  }
+
+  @Override
+  public void upload(MemorySegment values, Buffer destination) {
+    MemorySegment to = float32(destination, values.byteSize());
+    context.packs().invalidate(destination.address(), destination.bytes());
+    to.copyFrom(values);
+  }
+
+  @Override
+  public float[] download(Buffer source) {
+    return float32(source, source.bytes()).toArray(JAVA_FLOAT);
+  }
+
+  @Override
+  public void download(Buffer source, MemorySegment destination) {
+    destination.copyFrom(float32(source, destination.byteSize()));
+  }
+
+  @Override
+  public double[] downloadDouble(Buffer source) {
+    float32(source, source.bytes());
+    return Values.of(source).toDoubles();
+  }
+
+  /** The memory of a buffer that must be float32 and of the size of its counterpart. */
+  private static MemorySegment float32(Buffer buffer, long bytes) {
+    if (buffer.dtype() != DType.FLOAT32) {
+      throw new IllegalArgumentException(
+          "a buffer of %s, expected FLOAT32".formatted(buffer.dtype()));
+    }
+    if (buffer.bytes() != bytes) {
+      throw new IllegalArgumentException(
+          "%d bytes of values for a buffer of %d".formatted(bytes, buffer.bytes()));
+    }
+    return HostMemory.segment(buffer);
+  }
+
+  @Override
+  public void channelsLast(Buffer x, Buffer y, Grid grid, int channels) {
+    long tokens = grid.tokens();
+    reorder(x, y, grid, channels, new Strides(1, tokens), new Strides(channels, 1));
+  }
+
+  @Override
+  public void channelsFirst(Buffer x, Buffer y, Grid grid, int channels) {
+    long tokens = grid.tokens();
+    reorder(x, y, grid, channels, new Strides(channels, 1), new Strides(1, tokens));
+  }
+
+  private void reorder(Buffer x, Buffer y, Grid grid, int channels, Strides from, Strides to) {
+    int tokens = grid.tokens();
+    int rows = Math.min(tokens, ROWS_OF_COPY);
+    int tasks = Math.ceilDiv(tokens, rows);
+    int rest = tokens - (tasks - 1) * rows;
+    Primitive full = context.primitives().copy(rows, channels, from, to);
+    Primitive last = context.primitives().copy(rest, channels, from, to);
+    long item = (long) tokens * channels;
+    context
+        .pool()
+        .run(
+            grid.batch() * tasks,
+            (task, worker) -> {
+              long begin = task / tasks * item;
+              long row = (long) task % tasks * rows;
+              (task % tasks == tasks - 1 ? last : full)
+                  .run(
+                      worker,
+                      x.address() + (begin + row * from.row()) * Float.BYTES,
+                      y.address() + (begin + row * to.row()) * Float.BYTES);
+            });
+  }
+
+  @Override
+  public void convolution(
+      Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
+    Epilogue epilogue = new Epilogue(bias != null, false, 1);
+    SlabConvolution plan = convolution(shape, grid.extents(), epilogue);
+    SlabConvolution.Packed packed = plan.pack(weight, bias);
+    context
+        .pool()
+        .run(
+            plan.tasks(grid.batch()),
+            (task, worker) ->
+                plan.run(
+                    task,
+                    worker,
+                    x.address() + plan.inputOffset(task) * Float.BYTES,
+                    packed,
+                    y.address() + plan.outputOffset(task) * Float.BYTES));
+  }
+
+  @Override
+  public void transposedConvolution(
+      Buffer x, Buffer weight, Buffer y, Grid grid, Convolution shape) {
+    transposedConvolution.run(x, weight, null, y, grid, shape);
+  }
+
+  @Override
+  public void matrixProduct(
+      MatrixView a,
+      boolean transposeA,
+      MatrixView b,
+      boolean transposeB,
+      MatrixView c,
+      boolean accumulate) {
+    products.multiply(a, transposeA, b, transposeB, c, accumulate);
+  }
+
+  @Override
+  public void addBias(MatrixView x, Buffer bias) {
+    Values to = Values.of(x.buffer());
+    float[] addend = Values.of(bias).toArray();
+    forEachRow(
+        x,
+        Math.max(1, TASK_VALUES / x.columns()),
+        (_, first, worker) -> {
+          float[] values = worker.array(0, x.columns());
+          to.read(first, values, x.columns());
+          Loops.add(values, addend, x.columns());
+          to.write(first, values, x.columns());
+        });
+  }
+
+  @Override
+  public void layerNorm(
+      Buffer x, Buffer gamma, Buffer beta, Buffer y, int channels, double epsilon) {
+    normalizations.layerNorm(x, gamma, beta, y, channels, epsilon);
+  }
+
+  @Override
+  public void groupNorm(
+      Buffer x,
+      @Nullable Buffer gamma,
+      @Nullable Buffer beta,
+      Buffer y,
+      Grid grid,
+      int channels,
+      int groups,
+      double epsilon) {
+    normalizations.groupNorm(x, gamma, beta, y, grid, channels, groups, epsilon);
+  }
+
+  @Override
+  public void batchNorm(Buffer x, ChannelNorm.Batch norm, Buffer y, int channels, double epsilon) {
+    normalizations.batchNorm(x, norm, y, epsilon);
+  }
+
+  @Override
+  public void leakyRelu(Buffer x, Buffer y, double slope) {
+    if (slope > 1) {
+      throw new IllegalArgumentException("LeakyReLU of slope " + slope + ", expected at most 1");
+    }
+    map(x, y, 1, (_, values, count, _) -> Loops.leakyRelu(values, (float) slope, count));
+  }
+
+  @Override
+  public void softmax(Buffer x, Buffer y, int columns) {
+    int rows = Math.toIntExact(x.elements() / columns);
+    int perTask = Math.min(rows, Math.max(1, TASK_VALUES / columns));
+    int tasks = Math.ceilDiv(rows, perTask);
+    Primitive full = context.primitives().softmax(perTask, columns);
+    Primitive last = context.primitives().softmax(rows - (tasks - 1) * perTask, columns);
+    long step = (long) perTask * columns * Float.BYTES;
+    context
+        .pool()
+        .run(
+            tasks,
+            (task, worker) ->
+                (task == tasks - 1 ? last : full)
+                    .run(worker, x.address() + task * step, y.address() + task * step));
+  }
+
+  @Override
+  public void add(Buffer a, Buffer b, Buffer y) {
+    Values addend = Values.of(b);
+    map(
+        a,
+        y,
+        1,
+        (first, values, count, worker) -> {
+          float[] other = worker.array(1, count);
+          addend.readRepeated(first, other, count);
+          Loops.add(values, other, count);
+        });
+  }
+
+  @Override
+  public void addScaled(Buffer a, Buffer gamma, Buffer b, Buffer y, int channels) {
+    Values addend = Values.of(b);
+    float[] scale = Loops.repeated(Values.of(gamma).toArray(), Loops.tile(channels));
+    map(
+        a,
+        y,
+        channels,
+        (first, values, count, worker) -> {
+          float[] other = worker.array(1, count);
+          addend.read(first, other, count);
+          Loops.addScaled(values, scale, other, count);
+        });
+  }
+
+  @Override
+  public void scaleRuns(Buffer x, Buffer scales, long run) {
+    float[] factors = Values.of(scales).toArray();
+    map(
+        x,
+        x,
+        1,
+        (first, values, count, _) -> {
+          for (int i = 0; i < count; i++) {
+            values[i] *= factors[(int) ((first + i) / run % factors.length)];
+          }
+        });
+  }
+
+  private interface TileMap {
+    void apply(long first, float[] values, int count, Worker worker);
+  }
+
+  /** {@code y = f(x)} by tiles of whole rows of {@code period} values. */
+  private void map(Buffer x, Buffer y, int period, TileMap function) {
+    Values from = Values.of(x);
+    Values to = Values.of(y);
+    context.forEachTile(
+        x.elements(),
+        period,
+        (first, count, worker) -> {
+          float[] values = worker.array(0, count);
+          from.read(first, values, count);
+          function.apply(first, values, count, worker);
+          to.write(first, values, count);
+        });
+  }
+
+  @Override
+  public void normalizeColumns(MatrixView x) {
+    Values values = Values.of(x.buffer());
+    int columns = x.columns();
+    int rowsOfTask = Math.max(1, TASK_VALUES / columns);
+    int tasks = Math.ceilDiv(x.rows(), rowsOfTask);
+    double[][] sums = new double[tasks][columns];
+    forEachRow(
+        x,
+        rowsOfTask,
+        (task, first, worker) -> {
+          float[] row = worker.array(0, columns);
+          values.read(first, row, columns);
+          for (int column = 0; column < columns; column++) {
+            sums[task][column] += (double) row[column] * row[column];
+          }
+        });
+    float[] scale = new float[columns];
+    for (int column = 0; column < columns; column++) {
+      double sum = 0;
+      for (double[] part : sums) {
+        sum += part[column];
+      }
+      scale[column] = (float) (1 / Math.max(Math.sqrt(sum), LEAST_NORM));
+    }
+    forEachRow(
+        x,
+        rowsOfTask,
+        (_, first, worker) -> {
+          float[] row = worker.array(0, columns);
+          values.read(first, row, columns);
+          Loops.scale(row, scale, columns);
+          values.write(first, row, columns);
+        });
+  }
+
+  private interface RowBody {
+    void run(int task, long first, Worker worker);
+  }
+
+  /** Runs {@code body} on the first element of each row, {@code rowsOfTask} rows to a task. */
+  private void forEachRow(MatrixView x, int rowsOfTask, RowBody body) {
+    context
+        .pool()
+        .run(
+            Math.ceilDiv(x.rows(), rowsOfTask),
+            (task, worker) -> {
+              int end = Math.min(x.rows(), (task + 1) * rowsOfTask);
+              for (int row = task * rowsOfTask; row < end; row++) {
+                body.run(task, x.offset() + row * x.rowStride(), worker);
+              }
+            });
+  }
+
+  @Override
+  public void synchronize() {} // every call returns when its work is done
+
+  /**
+   * Ends the threads and returns all memory.
+   *
+   * @throws org.unetrpp.memory.DeviceMemoryException if some is still in use; it is returned all
+   *     the same
+   */
+  @Override
+  public void close() {
+    if (!closed) {
+      closed = true;
+      context.close();
+      memory.close();
+    }
+  }
+}

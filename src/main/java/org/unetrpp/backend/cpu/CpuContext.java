@@ -1,0 +1,75 @@
+package org.unetrpp.backend.cpu;
+
+import org.unetrpp.memory.HostAllocator;
+
+/**
+ * What the parts of the CPU backend work with.
+ *
+ * @param oneDnn the library
+ * @param pool the threads
+ * @param primitives those made so far
+ * @param packs repacked weights
+ * @param workspace memory of the backend's own: packs and scratch
+ */
+record CpuContext(
+    OneDnn oneDnn,
+    ThreadPool pool,
+    Primitives primitives,
+    PackCache packs,
+    HostAllocator workspace) {
+  private static final long TILES_OF_TASK = 16;
+
+  static CpuContext create(int threads) {
+    OneDnn oneDnn = OneDnn.instance();
+    HostAllocator workspace = new HostAllocator();
+    ThreadPool pool =
+        new ThreadPool(threads, oneDnn, index -> new Worker(index, oneDnn, workspace));
+    return new CpuContext(
+        oneDnn, pool, new Primitives(oneDnn, threads), new PackCache(workspace), workspace);
+  }
+
+  /** Runs {@code body} on tiles of whole rows of {@code period} values, some tiles to a task. */
+  void forEachTile(long elements, int period, TileBody body) {
+    forEachTile(1, elements, period, (_, first, count, worker) -> body.run(first, count, worker));
+  }
+
+  /** The same for the items of a batch; no tile spans two of them. */
+  void forEachTile(int batch, long elements, int period, ItemTileBody body) {
+    int tile = Loops.tile(period);
+    long perItem = elements / batch;
+    long perTask = TILES_OF_TASK * tile;
+    int tasks = Math.toIntExact(Math.ceilDiv(perItem, perTask));
+    pool.run(
+        batch * tasks,
+        (task, worker) -> {
+          int item = task / tasks;
+          long begin = item * perItem;
+          long end = begin + Math.min(perItem, (task % tasks + 1) * perTask);
+          for (long first = begin + task % tasks * perTask; first < end; first += tile) {
+            body.run(item, first, (int) Math.min(tile, end - first), worker);
+          }
+        });
+  }
+
+  /** Work on one tile. */
+  @FunctionalInterface
+  interface TileBody {
+    /** Does {@code count} values from element {@code first} on. */
+    void run(long first, int count, Worker worker);
+  }
+
+  /** Work on one tile of one item. */
+  @FunctionalInterface
+  interface ItemTileBody {
+    /** Does {@code count} values from element {@code first} of the batch on. */
+    void run(int item, long first, int count, Worker worker);
+  }
+
+  /** Ends the threads and returns all memory. */
+  void close() {
+    pool.close();
+    primitives.close();
+    packs.close();
+    workspace.close();
+  }
+}

@@ -1,0 +1,271 @@
+package org.unetrpp.backend.cpu;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.SymbolLookup;
+import java.net.JarURLConnection;
+import java.net.URL;
+import java.nio.file.FileSystems;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.jar.JarEntry;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds oneDNN and its OpenMP runtime on the class path and loads them. The files are unpacked once
+ * into a folder of the user's cache that only the user can write, under a name that holds their
+ * checksum; where there is no such folder, into a private temporary one.
+ */
+final class NativeLibrary {
+  private static final Set<PosixFilePermission> PRIVATE =
+      PosixFilePermissions.fromString("rwx------");
+  private static final Set<PosixFilePermission> WRITABLE_BY_OTHERS =
+      EnumSet.of(PosixFilePermission.GROUP_WRITE, PosixFilePermission.OTHERS_WRITE);
+
+  private NativeLibrary() {}
+
+  /**
+   * The files of one platform in the jar.
+   *
+   * @param name of the platform, as the jar's classifier has it
+   * @param openMp file of the OpenMP runtime, or the system's own library where none is packed
+   * @param openMpPacked whether the jar holds the OpenMP runtime
+   * @param oneDnn file of oneDNN
+   */
+  private record Platform(String name, String openMp, boolean openMpPacked, String oneDnn) {
+    static Platform running() {
+      String system = System.getProperty("os.name").toLowerCase(Locale.ROOT);
+      String machine = System.getProperty("os.arch").toLowerCase(Locale.ROOT);
+      boolean arm = machine.equals("aarch64");
+      if (system.contains("linux")) {
+        return new Platform(
+            arm ? "linux-arm64" : "linux-x86_64", "libgomp.so.1", true, "libdnnl.so.3");
+      }
+      if (system.contains("mac")) {
+        return new Platform(
+            arm ? "macosx-arm64" : "macosx-x86_64", "libomp.dylib", true, "libdnnl.3.dylib");
+      }
+      return new Platform("windows-x86_64", "vcomp140.dll", false, "dnnl.dll");
+    }
+
+    String resource(String file) {
+      return "org/bytedeco/dnnl/" + name + "/" + file;
+    }
+
+    List<String> packed() {
+      return openMpPacked ? List.of(openMp, oneDnn) : List.of(oneDnn);
+    }
+  }
+
+  /**
+   * Loads both libraries, once for the life of the process.
+   *
+   * @return the functions of both
+   * @throws UnsatisfiedLinkError if one is missing or cannot be loaded; the message says what to
+   *     install
+   */
+  static SymbolLookup load() {
+    Platform platform = Platform.running();
+    try {
+      return load(platform);
+    } catch (IOException | UncheckedIOException | IllegalArgumentException e) {
+      UnsatisfiedLinkError error =
+          new UnsatisfiedLinkError(
+              ("cannot load oneDNN for %s: %s. It needs the jar org.bytedeco:dnnl:%s on the class"
+                      + " path, a cache or temporary folder to unpack it to, and the C++ runtime"
+                      + " of the system (libstdc++ on Linux)")
+                  .formatted(platform.name(), e.getMessage(), platform.name()));
+      error.initCause(e);
+      throw error;
+    }
+  }
+
+  private static SymbolLookup load(Platform platform) throws IOException {
+    Path cache = cacheFolder();
+    if (cache != null) {
+      List<Path> files = new ArrayList<>();
+      for (String file : platform.packed()) {
+        Path cached = cached(cache, platform, file);
+        if (cached == null) {
+          break;
+        }
+        files.add(cached);
+      }
+      if (files.size() == platform.packed().size()) {
+        return lookup(platform, files);
+      }
+    }
+    return loadFromTemporaryFolder(platform);
+  }
+
+  private static SymbolLookup loadFromTemporaryFolder(Platform platform) throws IOException {
+    Path folder = Files.createTempDirectory("unetrpp-");
+    List<Path> files = new ArrayList<>();
+    try {
+      for (String file : platform.packed()) {
+        Path target = folder.resolve(file);
+        files.add(target);
+        try (InputStream in = resource(platform, file).openStream()) {
+          Files.copy(in, target);
+        }
+      }
+      return lookup(platform, files);
+    } finally {
+      deleteWhereAllowed(folder, files);
+    }
+  }
+
+  /** A loaded library's file can be deleted at once, except on Windows, where it goes at exit. */
+  private static void deleteWhereAllowed(Path folder, List<Path> files) throws IOException {
+    boolean deletable = isPosix(folder);
+    folder.toFile().deleteOnExit();
+    for (Path file : files) {
+      if (deletable) {
+        Files.deleteIfExists(file);
+      } else {
+        file.toFile().deleteOnExit();
+      }
+    }
+    if (deletable) {
+      Files.delete(folder);
+    }
+  }
+
+  /** The OpenMP runtime goes first: oneDNN then finds it under its name. */
+  @SuppressWarnings("restricted") // loading native code is what this method is for
+  private static SymbolLookup lookup(Platform platform, List<Path> files) {
+    Arena process = Arena.global();
+    SymbolLookup openMp =
+        platform.openMpPacked()
+            ? SymbolLookup.libraryLookup(files.getFirst(), process)
+            : SymbolLookup.libraryLookup(platform.openMp(), process);
+    return SymbolLookup.libraryLookup(files.getLast(), process).or(openMp);
+  }
+
+  private static URL resource(Platform platform, String file) throws IOException {
+    String name = platform.resource(file);
+    URL url = NativeLibrary.class.getClassLoader().getResource(name);
+    if (url == null) {
+      throw new IOException(name + " is not on the class path");
+    }
+    return url;
+  }
+
+  /**
+   * The unpacked file in the cache, written if it is not there; none if the class path does not say
+   * its checksum or the file in the cache is not the user's own.
+   */
+  private static @Nullable Path cached(Path cache, Platform platform, String file)
+      throws IOException {
+    if (!(resource(platform, file).openConnection() instanceof JarURLConnection connection)) {
+      return null;
+    }
+    connection.setUseCaches(false);
+    try (var jar = connection.getJarFile()) {
+      JarEntry entry = connection.getJarEntry();
+      if (entry.getCrc() < 0 || entry.getSize() < 0) {
+        return null;
+      }
+      String version = "%s-%08x-%d".formatted(platform.name(), entry.getCrc(), entry.getSize());
+      Path folder = cache.resolve(version);
+      Path target = folder.resolve(file);
+      createPrivateFolder(folder);
+      if (!Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
+        try (InputStream in = jar.getInputStream(entry)) {
+          write(in, folder, target);
+        }
+      }
+      boolean trusted =
+          isOwnersAlone(folder)
+              && Files.isRegularFile(target, LinkOption.NOFOLLOW_LINKS)
+              && isOwnersAlone(target)
+              && Files.size(target) == entry.getSize();
+      return trusted ? target : null;
+    }
+  }
+
+  private static void write(InputStream in, Path folder, Path target) throws IOException {
+    Path partial = Files.createTempFile(folder, "unpacking-", null);
+    try {
+      Files.copy(in, partial, StandardCopyOption.REPLACE_EXISTING);
+      if (isPosix(partial)) {
+        Files.setPosixFilePermissions(partial, PRIVATE);
+      }
+      Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      Files.deleteIfExists(partial);
+    }
+  }
+
+  /** The user's cache folder for this program, or none if there cannot be one. */
+  private static @Nullable Path cacheFolder() {
+    try {
+      Path folder = userCache().resolve("unetrpp").toAbsolutePath();
+      createPrivateFolder(folder);
+      return isOwnersAlone(folder) && Files.isWritable(folder) ? folder : null;
+    } catch (IOException e) {
+      return null; // a home that cannot be written to is common on servers
+    }
+  }
+
+  private static Path userCache() {
+    String configured = System.getenv("XDG_CACHE_HOME");
+    if (configured == null) {
+      configured = System.getenv("LOCALAPPDATA");
+    }
+    if (configured != null && !configured.isEmpty()) {
+      return Path.of(configured);
+    }
+    return Path.of(System.getProperty("user.home"), ".cache");
+  }
+
+  private static void createPrivateFolder(Path folder) throws IOException {
+    if (Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
+      return;
+    }
+    Path parent = folder.getParent();
+    if (parent != null) {
+      Files.createDirectories(parent);
+    }
+    if (isPosix(folder)) {
+      Files.createDirectories(folder, PosixFilePermissions.asFileAttribute(PRIVATE));
+    } else {
+      Files.createDirectories(folder);
+    }
+  }
+
+  /** Whether the file belongs to the user and nobody else may write to it. */
+  private static boolean isOwnersAlone(Path path) throws IOException {
+    if (!isPosix(path)) {
+      return Files.getOwner(path, LinkOption.NOFOLLOW_LINKS)
+          .equals(Files.getOwner(Path.of(System.getProperty("user.home"))));
+    }
+    PosixFileAttributes attributes =
+        Files.readAttributes(path, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    return attributes.owner().equals(currentUser(path))
+        && attributes.permissions().stream().noneMatch(WRITABLE_BY_OTHERS::contains);
+  }
+
+  private static java.nio.file.attribute.UserPrincipal currentUser(Path near) throws IOException {
+    return near.getFileSystem()
+        .getUserPrincipalLookupService()
+        .lookupPrincipalByName(System.getProperty("user.name"));
+  }
+
+  private static boolean isPosix(Path path) {
+    return path.getFileSystem().equals(FileSystems.getDefault())
+        && path.getFileSystem().supportedFileAttributeViews().contains("posix");
+  }
+}

@@ -1,0 +1,120 @@
+package org.unetrpp.backend.cpu;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.Set;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+import org.unetrpp.memory.Buffer;
+import org.unetrpp.memory.HostAllocator;
+
+/**
+ * Copies of weights in the form that their consumer reads, made on first use and kept until a
+ * buffer that they were made from changes or is released.
+ */
+final class PackCache implements AutoCloseable {
+  private final HostAllocator memory;
+  private final Map<Key, Pack> packs = new HashMap<>();
+  private final NavigableMap<Long, Source> sources = new TreeMap<>();
+
+  PackCache(HostAllocator memory) {
+    this.memory = memory;
+  }
+
+  /** Writes packed values to an address. */
+  @FunctionalInterface
+  interface Packer {
+    void pack(long destination);
+  }
+
+  private record Key(Object purpose, List<Buffer> from) {}
+
+  private record Pack(long address, long bytes) {}
+
+  /** A buffer that packs were made from; the longest that starts at its address. */
+  private static final class Source {
+    private long bytes;
+    private final Set<Key> keys = new HashSet<>();
+  }
+
+  /**
+   * Address of the packed values.
+   *
+   * @param purpose tells packs of the same buffers apart
+   * @param from buffers that the values depend on
+   * @param elements floats to pack
+   * @param packer makes them when they are not there
+   */
+  long get(Object purpose, List<Buffer> from, long elements, Packer packer) {
+    Key key = new Key(purpose, from);
+    Pack pack = packs.get(key);
+    if (pack != null) {
+      return pack.address();
+    }
+    Pack made = new Pack(memory.allocate(elements * Float.BYTES), elements * Float.BYTES);
+    try {
+      packer.pack(made.address());
+    } catch (RuntimeException e) {
+      memory.release(made.address(), made.bytes());
+      throw e;
+    }
+    packs.put(key, made);
+    for (Buffer buffer : from) {
+      Source source = sources.computeIfAbsent(buffer.address(), _ -> new Source());
+      source.bytes = Math.max(source.bytes, buffer.bytes());
+      source.keys.add(key);
+    }
+    return made.address();
+  }
+
+  /** Drops what was made from any of these bytes. */
+  void invalidate(long address, long bytes) {
+    Long first = firstReaching(address);
+    if (first == null) {
+      first = address;
+    }
+    NavigableMap<Long, Source> touched = sources.subMap(first, true, address + bytes, false);
+    if (touched.isEmpty()) {
+      return;
+    }
+    List<Key> stale = new ArrayList<>();
+    touched.values().forEach(source -> stale.addAll(source.keys));
+    stale.forEach(this::drop);
+  }
+
+  /** Start of the source that begins before {@code address} and reaches it, if there is one. */
+  private @Nullable Long firstReaching(long address) {
+    Map.Entry<Long, Source> before = sources.lowerEntry(address);
+    return before != null && before.getKey() + before.getValue().bytes > address
+        ? before.getKey()
+        : null;
+  }
+
+  private void drop(Key key) {
+    Pack pack = packs.remove(key);
+    if (pack != null) {
+      memory.release(pack.address(), pack.bytes());
+    }
+    for (Buffer buffer : key.from()) {
+      Source source = sources.get(buffer.address());
+      if (source != null) {
+        source.keys.remove(key);
+        if (source.keys.isEmpty()) {
+          sources.remove(buffer.address());
+        }
+      }
+    }
+  }
+
+  /** Drops everything. */
+  @Override
+  public void close() {
+    packs.values().forEach(pack -> memory.release(pack.address(), pack.bytes()));
+    packs.clear();
+    sources.clear();
+  }
+}

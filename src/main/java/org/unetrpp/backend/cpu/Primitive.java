@@ -1,0 +1,150 @@
+package org.unetrpp.backend.cpu;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
+import org.unetrpp.backend.cpu.OneDnn.Descriptor;
+
+/**
+ * A primitive of oneDNN, made for one shape, that all threads of a pool may run at the same time:
+ * each has its own memory objects.
+ */
+final class Primitive implements AutoCloseable {
+  /** Numbers of arguments in oneDNN's interface. */
+  static final int SOURCE = 1;
+
+  static final int DESTINATION = 17;
+  static final int WEIGHTS = 33;
+  static final int BIAS = 41;
+  static final int SCALE = 51;
+  static final int SHIFT = 52;
+  private static final int SCRATCHPAD = 80;
+  private static final int SOURCE_1 = 2;
+  private static final int POST_OP_BASE = 32768;
+
+  private static final long ARGUMENT_BYTES = 16;
+
+  private final OneDnn oneDnn;
+  private final Arena arena;
+  private final String implementation;
+  private final long handle;
+  private final int[] arguments;
+  private final Descriptor[] layouts;
+  private final @Nullable Descriptor scratchpad;
+  private final long scratchpadBytes;
+  private final @Nullable Invocation[] invocations;
+
+  /** The tensor that post-operation {@code index} adds. */
+  static int addend(int index) {
+    return POST_OP_BASE * (index + 1) | SOURCE_1;
+  }
+
+  /**
+   * Makes a primitive.
+   *
+   * @param arguments numbers, in the order that {@link #run} takes addresses
+   * @param layouts of the arguments; this primitive closes them
+   * @param threads of the pool
+   */
+  Primitive(
+      OneDnn oneDnn,
+      Arena arena,
+      OneDnn.PrimitiveDescriptor descriptor,
+      int[] arguments,
+      Descriptor[] layouts,
+      int threads) {
+    this.oneDnn = oneDnn;
+    this.arena = arena;
+    this.arguments = arguments;
+    this.layouts = layouts;
+    implementation = descriptor.implementation();
+    handle = oneDnn.createPrimitive(descriptor);
+    Descriptor wanted = descriptor.layout(OneDnn.Argument.SCRATCHPAD);
+    scratchpadBytes = wanted.bytes();
+    if (scratchpadBytes == 0) {
+      wanted.close();
+      scratchpad = null;
+    } else {
+      scratchpad = wanted;
+    }
+    invocations = new Invocation[threads];
+  }
+
+  /** The library's name for the code that runs. */
+  String implementation() {
+    return implementation;
+  }
+
+  /** Layout of the argument at {@code position}. */
+  Descriptor layout(int position) {
+    return layouts[position];
+  }
+
+  /** Runs on the calling thread, which is {@code worker}'s. */
+  void run(Worker worker, long... addresses) {
+    Invocation invocation = invocations[worker.index()];
+    if (invocation == null) {
+      invocation = new Invocation();
+      invocations[worker.index()] = invocation;
+    }
+    invocation.run(worker, addresses);
+  }
+
+  @Override
+  public void close() {
+    for (Invocation invocation : invocations) {
+      if (invocation != null) {
+        invocation.close();
+      }
+    }
+    oneDnn.destroyPrimitive(handle);
+    for (Descriptor layout : layouts) {
+      layout.close();
+    }
+    if (scratchpad != null) {
+      scratchpad.close();
+    }
+  }
+
+  /** The argument list of one thread. */
+  private final class Invocation {
+    private final long[] memories;
+    private final long list;
+
+    Invocation() {
+      int count = arguments.length + (scratchpad == null ? 0 : 1);
+      memories = new long[count];
+      MemorySegment segment = arena.allocate(count * ARGUMENT_BYTES, ARGUMENT_BYTES);
+      list = segment.address();
+      for (int index = 0; index < arguments.length; index++) {
+        set(segment, index, arguments[index], layouts[index]);
+      }
+      if (scratchpad != null) {
+        set(segment, arguments.length, SCRATCHPAD, scratchpad);
+      }
+    }
+
+    private void set(MemorySegment segment, int index, int argument, Descriptor layout) {
+      memories[index] = oneDnn.createMemory(layout);
+      segment.set(ValueLayout.JAVA_INT, index * ARGUMENT_BYTES, argument);
+      segment.set(ValueLayout.JAVA_LONG, index * ARGUMENT_BYTES + Long.BYTES, memories[index]);
+    }
+
+    void run(Worker worker, long[] addresses) {
+      for (int index = 0; index < arguments.length; index++) {
+        oneDnn.setAddress(memories[index], addresses[index]);
+      }
+      if (scratchpad != null) {
+        oneDnn.setAddress(memories[arguments.length], worker.scratchpad(scratchpadBytes));
+      }
+      oneDnn.execute(handle, worker.stream(), memories.length, list);
+    }
+
+    void close() {
+      for (long memory : memories) {
+        oneDnn.destroyMemory(memory);
+      }
+    }
+  }
+}

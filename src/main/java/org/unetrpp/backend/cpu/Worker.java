@@ -1,0 +1,79 @@
+package org.unetrpp.backend.cpu;
+
+import org.unetrpp.memory.HostAllocator;
+
+/** What one thread of the pool has for itself: a oneDNN stream and scratch memory that grows. */
+final class Worker implements AutoCloseable {
+  /** Values of one tile of an element-wise pass; two such arrays stay in the first-level cache. */
+  static final int TILE = 4096;
+
+  private static final int ARRAYS = 3;
+
+  private final int index;
+  private final OneDnn oneDnn;
+  private final long stream;
+  private final HostAllocator memory;
+  private final float[][] arrays = new float[ARRAYS][TILE];
+  private long scratch;
+  private long scratchBytes;
+  private long scratchpad;
+  private long scratchpadBytes;
+
+  Worker(int index, OneDnn oneDnn, HostAllocator memory) {
+    this.index = index;
+    this.oneDnn = oneDnn;
+    this.memory = memory;
+    stream = oneDnn.createStream();
+  }
+
+  /** Position in the pool, from 0. */
+  int index() {
+    return index;
+  }
+
+  long stream() {
+    return stream;
+  }
+
+  /** Array {@code slot}, of at least {@code length} values of any content. */
+  float[] array(int slot, int length) {
+    if (arrays[slot].length < length) {
+      arrays[slot] = new float[length];
+    }
+    return arrays[slot];
+  }
+
+  /** Address of native memory for {@code elements} floats, which the next call may move. */
+  long scratch(long elements) {
+    long bytes = elements * Float.BYTES;
+    if (bytes > scratchBytes) {
+      release(scratch, scratchBytes);
+      scratch = memory.allocate(bytes);
+      scratchBytes = bytes;
+    }
+    return scratch;
+  }
+
+  /** Address of native memory for a primitive's own use. */
+  long scratchpad(long bytes) {
+    if (bytes > scratchpadBytes) {
+      release(scratchpad, scratchpadBytes);
+      scratchpad = memory.allocate(bytes);
+      scratchpadBytes = bytes;
+    }
+    return scratchpad;
+  }
+
+  private void release(long address, long bytes) {
+    if (bytes > 0) {
+      memory.release(address, bytes);
+    }
+  }
+
+  @Override
+  public void close() {
+    release(scratch, scratchBytes);
+    release(scratchpad, scratchpadBytes);
+    oneDnn.destroyStream(stream);
+  }
+}
