@@ -1,5 +1,6 @@
 package org.unetrpp.bench.peers;
 
+import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -34,6 +35,7 @@ final class Comparison {
    * @param warmups passes before the first round, of which there is one or more
    * @param rounds clean rounds wanted
    * @param mostRounds rounds after which it ends in any case
+   * @param patienceSeconds how long each round and warm-up may wait for other processes to rest
    * @param commit of the sources
    */
   record Plan(
@@ -43,6 +45,7 @@ final class Comparison {
       int warmups,
       int rounds,
       int mostRounds,
+      int patienceSeconds,
       String commit) {
     Plan {
       contestants = List.copyOf(contestants);
@@ -89,17 +92,34 @@ final class Comparison {
       progress.accept("%s: %s".formatted(kind.label(), worker.opened().version()));
     }
     for (int warmup = 0; warmup < plan.warmups(); warmup++) {
+      awaitQuiet();
       sides.forEach(side -> side.warmups().add(pass("warm-up", side)));
     }
     List<NpyFile.Deviation> deviations = sides.stream().map(this::compare).toList();
     int round = 0;
     while (round < plan.mostRounds() && cleanRounds().size() < plan.rounds()) {
       round++;
+      awaitQuiet();
       for (Side side : sides) {
         side.passes().add(pass("round " + round, side));
       }
     }
     return results(deviations, sides.stream().map(side -> side.worker().finish()).toList());
+  }
+
+  /** Returns once other processes rest for a second, or when patience ends. */
+  private void awaitQuiet() {
+    boolean quiet = false;
+    for (int second = 0; second < plan.patienceSeconds() && !quiet; second++) {
+      ProcFiles.MachineUse before = ProcFiles.machine();
+      try {
+        Thread.sleep(Duration.ofSeconds(1));
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new IllegalStateException("interrupted between two passes", e);
+      }
+      quiet = ProcFiles.machine().minus(before).takenSeconds() <= FOREIGN_LIMIT * processors;
+    }
   }
 
   private NpyFile.Deviation compare(Side side) {
@@ -124,24 +144,25 @@ final class Comparison {
     ProcFiles.MachineUse machineAfter = ProcFiles.machine();
 
     double cpu = ownAfter.cpuSeconds() - own.cpuSeconds();
-    double busy = machineAfter.busySeconds() - machine.busySeconds();
-    double foreign = Math.max(0, busy - cpu);
-    double stolen = machineAfter.stolenSeconds() - machine.stolenSeconds();
-    boolean clean = foreign + stolen <= FOREIGN_LIMIT * processors * seconds;
+    ProcFiles.MachineUse use = machineAfter.minus(machine);
+    double foreign = Math.max(0, use.busySeconds() - cpu);
+    boolean clean = foreign + use.stolenSeconds() <= FOREIGN_LIMIT * processors * seconds;
     progress.accept(
         "%s, %s: %.3f s%s"
             .formatted(
                 occasion,
                 label(side),
                 seconds,
-                clean ? "" : ", unclean: %.2f s of others".formatted(foreign + stolen)));
+                clean
+                    ? ""
+                    : ", unclean: %.2f s of others".formatted(foreign + use.stolenSeconds())));
     return new Results.Pass(
         seconds,
         cpu,
         ownAfter.minorFaults() - own.minorFaults(),
         ownAfter.majorFaults() - own.majorFaults(),
         foreign,
-        stolen,
+        use.stolenSeconds(),
         load,
         clean);
   }

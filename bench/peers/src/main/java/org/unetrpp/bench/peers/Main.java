@@ -49,6 +49,11 @@ final class Main implements Callable<Integer> {
   private int mostRounds = 25;
 
   @Option(
+      names = "--patience",
+      description = "seconds that each round or warm-up may wait for other processes to rest")
+  private int patienceSeconds = 30;
+
+  @Option(
       names = "--jvm-options",
       split = " ",
       description = "options of the JVM of each contestant's process")
@@ -91,6 +96,7 @@ final class Main implements Callable<Integer> {
                 warmups,
                 rounds,
                 mostRounds,
+                patienceSeconds,
                 commit),
             err::println);
     String table = MarkdownTable.of(results);

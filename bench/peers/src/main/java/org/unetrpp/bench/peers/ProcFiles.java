@@ -31,7 +31,18 @@ final class ProcFiles {
    * @param busySeconds processor time spent in any process or interrupt
    * @param stolenSeconds processor time that the host gave to other virtual machines
    */
-  record MachineUse(double busySeconds, double stolenSeconds) {}
+  record MachineUse(double busySeconds, double stolenSeconds) {
+    /** What was used since {@code earlier}. */
+    MachineUse minus(MachineUse earlier) {
+      return new MachineUse(
+          busySeconds - earlier.busySeconds, stolenSeconds - earlier.stolenSeconds);
+    }
+
+    /** Processor time that is not to be had: busy or stolen. */
+    double takenSeconds() {
+      return busySeconds + stolenSeconds;
+    }
+  }
 
   static ProcessUse process(long pid) {
     return parseProcess(read(PROC.resolve(Long.toString(pid)).resolve("stat")));

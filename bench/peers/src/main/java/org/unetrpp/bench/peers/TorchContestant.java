@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 final class TorchContestant implements Contestant {
   private static final String ENGINE = "PyTorch";
 
+  private final Arena arena = Arena.ofShared(); // arrays made of direct buffers share their memory
   private final Model model;
   private final NDManager manager;
   private final ParameterStore parameters;
@@ -39,14 +40,12 @@ final class TorchContestant implements Contestant {
     manager = model.getNDManager().newSubManager();
     parameters = new ParameterStore(manager, false);
     NpyFile patch = setup.input();
-    try (Arena arena = Arena.ofConfined()) {
-      NDArray array =
-          manager.create(
-              patch.read(arena).asByteBuffer().order(ByteOrder.nativeOrder()),
-              new Shape(patch.extents()),
-              DataType.FLOAT32);
-      input = new NDList(array);
-    }
+    NDArray array =
+        manager.create(
+            patch.read(arena).asByteBuffer().order(ByteOrder.nativeOrder()),
+            new Shape(patch.extents()),
+            DataType.FLOAT32);
+    input = new NDList(array);
   }
 
   static Contestant open(Setup setup) {
@@ -87,5 +86,6 @@ final class TorchContestant implements Contestant {
     }
     manager.close();
     model.close();
+    arena.close();
   }
 }

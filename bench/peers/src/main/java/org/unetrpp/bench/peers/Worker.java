@@ -18,6 +18,9 @@ final class Worker {
   static final String COMPARE = "compare";
   static final String CLOSE = "close";
 
+  /** Start of the lines that are replies; native libraries print others. */
+  static final String REPLY = "reply ";
+
   private static final double NANOS = 1e-9;
 
   private final PrintStream replies;
@@ -65,7 +68,7 @@ final class Worker {
   }
 
   private void reply(Reply reply) {
-    replies.println(gson.toJson(reply));
+    replies.println(REPLY + gson.toJson(reply));
     replies.flush();
   }
 }

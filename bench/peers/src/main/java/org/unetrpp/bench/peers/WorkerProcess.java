@@ -110,11 +110,13 @@ final class WorkerProcess implements AutoCloseable {
 
   private <R extends Reply> R await(Class<R> type) {
     try {
-      String line = replies.readLine();
-      if (line == null) {
-        throw new IllegalStateException("the process of %s has ended".formatted(kind.label()));
+      for (String line = replies.readLine(); line != null; line = replies.readLine()) {
+        if (line.startsWith(Worker.REPLY)) {
+          return gson.fromJson(line.substring(Worker.REPLY.length()), type);
+        }
+        System.err.println(line);
       }
-      return gson.fromJson(line, type);
+      throw new IllegalStateException("the process of " + kind.label() + " has ended");
     } catch (IOException e) {
       throw new UncheckedIOException("the process of " + kind.label() + " cannot be heard", e);
     }
