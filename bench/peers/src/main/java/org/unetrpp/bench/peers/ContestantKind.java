@@ -15,8 +15,12 @@ enum ContestantKind {
    */
   TORCH_TUNED;
 
+  /** One arena that grows in place, no mappings of single blocks, nothing given back. */
   private static final Map<String, String> KEEPING_MALLOC =
-      Map.of("MALLOC_MMAP_THRESHOLD_", "4294967296", "MALLOC_TRIM_THRESHOLD_", "17179869184");
+      Map.of(
+          "MALLOC_ARENA_MAX", "1",
+          "MALLOC_MMAP_MAX_", "0",
+          "MALLOC_TRIM_THRESHOLD_", "17179869184");
 
   /**
    * The contestant named {@code label}.
