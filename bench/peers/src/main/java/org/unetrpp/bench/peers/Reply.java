@@ -1,0 +1,33 @@
+package org.unetrpp.bench.peers;
+
+/** What a contestant's process answers, one line of JSON each. */
+sealed interface Reply {
+  /**
+   * The contestant is open.
+   *
+   * @param version what computes
+   * @param peakResidentBytes largest resident memory while opening
+   */
+  record Opened(String version, long peakResidentBytes) implements Reply {}
+
+  /**
+   * One pass was made.
+   *
+   * @param seconds wall-clock time of the pass
+   */
+  record Passed(double seconds) implements Reply {}
+
+  /**
+   * The last pass's logits were compared.
+   *
+   * @param deviation how far they are from those expected
+   */
+  record Compared(NpyFile.Deviation deviation) implements Reply {}
+
+  /**
+   * The contestant is closing.
+   *
+   * @param peakResidentBytes largest resident memory since it was open
+   */
+  record Closed(long peakResidentBytes) implements Reply {}
+}

@@ -1,0 +1,95 @@
+package org.unetrpp.bench.peers;
+
+import java.util.List;
+
+/**
+ * The record of one comparison. Times are wall-clock seconds, memory is in bytes.
+ *
+ * @param commit of the sources that were measured
+ * @param date when it ended, UTC, ISO 8601
+ * @param machine where it ran
+ * @param java version of the JVM of all processes
+ * @param jvmOptions of the contestants' processes
+ * @param variant name of the network
+ * @param threads of each contestant
+ * @param foreignLimit share of all processors above which other processes make a pass unclean
+ * @param cleanRounds rounds whose passes are all clean
+ * @param overAllRounds whether no round was clean, so that medians and ratios are of all rounds
+ * @param contestants in the order of their passes
+ * @param ratios of all pairs
+ */
+record Results(
+    String commit,
+    String date,
+    Machine machine,
+    String java,
+    List<String> jvmOptions,
+    String variant,
+    int threads,
+    double foreignLimit,
+    int cleanRounds,
+    boolean overAllRounds,
+    List<Entry> contestants,
+    List<Ratio> ratios) {
+  /** A machine, as its Linux describes it. */
+  record Machine(String processor, int processors, long memoryBytes, String kernel) {}
+
+  /**
+   * One contestant.
+   *
+   * @param largestError largest difference of its logits from those expected, relative to the
+   *     largest absolute value expected
+   * @param rmsError root mean square of the differences, relative to the same
+   * @param openingPeakResidentBytes largest resident memory until it was open
+   * @param forwardPeakResidentBytes largest resident memory in the passes
+   * @param medianSeconds of the passes of the rounds that count
+   * @param fastestSeconds of the same passes
+   * @param medianCpuSeconds processor time of the same passes
+   * @param medianMinorFaults page faults of the same passes
+   * @param warmups passes before the first round
+   * @param passes one a round
+   */
+  record Entry(
+      String name,
+      String version,
+      double largestError,
+      double rmsError,
+      long openingPeakResidentBytes,
+      long forwardPeakResidentBytes,
+      double medianSeconds,
+      double fastestSeconds,
+      double medianCpuSeconds,
+      double medianMinorFaults,
+      List<Pass> warmups,
+      List<Pass> passes) {}
+
+  /**
+   * One forward pass.
+   *
+   * @param seconds its time
+   * @param cpuSeconds processor time of the contestant's process
+   * @param minorFaults page faults of the contestant without a disk
+   * @param majorFaults page faults of the contestant with a disk
+   * @param foreignCpuSeconds processor time of all other processes
+   * @param stolenCpuSeconds processor time that the host gave to other virtual machines
+   * @param loadAverage of the last minute, before the pass
+   * @param clean whether the foreign and stolen time is within the limit
+   */
+  record Pass(
+      double seconds,
+      double cpuSeconds,
+      long minorFaults,
+      long majorFaults,
+      double foreignCpuSeconds,
+      double stolenCpuSeconds,
+      double loadAverage,
+      boolean clean) {}
+
+  /**
+   * How many times as long one contestant takes as another, from pairs of the same round.
+   *
+   * @param name whose time is divided
+   * @param by whose time divides
+   */
+  record Ratio(String name, String by, double median, double smallest, double largest) {}
+}

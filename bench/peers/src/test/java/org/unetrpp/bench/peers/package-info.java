@@ -1,0 +1,4 @@
+@NullMarked
+package org.unetrpp.bench.peers;
+
+import org.jspecify.annotations.NullMarked;
