@@ -19,15 +19,12 @@ public final class CommonOptions {
 
   private @Nullable Console console;
 
-  private static boolean isTerminal() {
-    java.io.Console terminal = System.console();
-    return terminal != null && terminal.isTerminal();
-  }
-
   /** Where the command's messages go. */
+  @SuppressWarnings("SystemConsoleNull") // jdk.console can still be set to a provider without one
   public Console console() {
     if (console == null) {
-      console = new Console(System.err, log, isTerminal());
+      java.io.Console terminal = System.console();
+      console = new Console(System.err, log, terminal != null && terminal.isTerminal());
     }
     return console;
   }

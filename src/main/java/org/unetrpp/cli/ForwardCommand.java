@@ -28,8 +28,7 @@ import picocli.CommandLine.Option;
     name = "forward",
     description = "Runs the bare network on one patch, for checking parity with other programs.",
     mixinStandardHelpOptions = true)
-final class ForwardCommand implements Subcommand {
-  @Mixin private CommonOptions common = new CommonOptions();
+final class ForwardCommand extends Subcommand {
   @Mixin private DeviceOptions device = new DeviceOptions();
 
   @CommandLine.Parameters(paramLabel = "MODEL", description = "A model file.")

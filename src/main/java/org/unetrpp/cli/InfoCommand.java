@@ -24,7 +24,6 @@ import org.unetrpp.weights.StoredTensor;
 import org.unetrpp.weights.TensorFile;
 import org.unetrpp.weights.TensorFiles;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -33,11 +32,9 @@ import picocli.CommandLine.Parameters;
     name = "info",
     description = "Says what a model file, checkpoint or volume holds, or a published network is.",
     mixinStandardHelpOptions = true)
-final class InfoCommand implements Subcommand {
+final class InfoCommand extends Subcommand {
   private static final Gson GSON =
       new GsonBuilder().setPrettyPrinting().serializeSpecialFloatingPointValues().create();
-
-  @Mixin private CommonOptions common = new CommonOptions();
 
   @Parameters(
       paramLabel = "WHAT",

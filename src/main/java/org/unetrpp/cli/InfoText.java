@@ -59,7 +59,7 @@ final class InfoText {
             .allMatch(
                 entry ->
                     entry.getValue().isJsonPrimitive()
-                        || entry.getValue().isJsonArray() && !hasObjects(entry.getValue()));
+                        || (entry.getValue().isJsonArray() && !hasObjects(entry.getValue())));
   }
 
   private static boolean hasObjects(JsonElement array) {

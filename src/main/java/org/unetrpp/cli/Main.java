@@ -55,7 +55,7 @@ public final class Main {
 
   private static int usageError(ParameterException exception, String[] args) {
     CommandLine command = exception.getCommandLine();
-    command.getErr().println("error: " + firstLine(exception.getMessage()));
+    command.getErr().println("error: " + firstLine(String.valueOf(exception.getMessage())));
     command
         .getErr()
         .println("see: " + command.getCommandSpec().qualifiedName() + " --help");
@@ -87,7 +87,7 @@ public final class Main {
       case NoSuchFileException e -> e.getFile() + ": no such file";
       case AccessDeniedException e -> e.getFile() + ": permission denied";
       case FileSystemException e when e.getReason() != null -> e.getFile() + ": " + e.getReason();
-      case IOException _, InvalidFileException _ when message != null -> firstLine(message);
+      case IOException _ when message != null -> firstLine(message);
       case IllegalArgumentException _,
           CommandFailedException _,
           DeviceUnavailableException _ when message != null ->
@@ -97,9 +97,8 @@ public final class Main {
   }
 
   private static CommonOptions options(CommandLine command) {
-    return command.getMixins().get("common") instanceof CommandLine.Model.CommandSpec spec
-            && spec.userObject() instanceof CommonOptions options
-        ? options
+    return command.getCommand() instanceof Subcommand subcommand
+        ? subcommand.common()
         : new CommonOptions();
   }
 

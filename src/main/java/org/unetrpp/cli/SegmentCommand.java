@@ -15,6 +15,7 @@ import org.unetrpp.image.Nifti;
 import org.unetrpp.image.NiftiFile;
 import org.unetrpp.image.NiftiHeader;
 import org.unetrpp.image.Volume;
+import org.unetrpp.image.VoxelType;
 import org.unetrpp.inference.LabelClass;
 import org.unetrpp.inference.SegmentationOptions;
 import org.unetrpp.inference.Segmenter;
@@ -33,11 +34,10 @@ import picocli.CommandLine.Spec;
     name = "segment",
     description = "Segments volumes: writes CASE_seg.nii.gz on the grid of each image.",
     mixinStandardHelpOptions = true)
-final class SegmentCommand implements Subcommand {
+final class SegmentCommand extends Subcommand {
   private static final double BYTES_PER_GIBIBYTE = 1L << 30;
 
   @Spec private CommandSpec command = CommandSpec.create();
-  @Mixin private CommonOptions common = new CommonOptions();
   @Mixin private DeviceOptions device = new DeviceOptions();
 
   @Parameters(
@@ -124,7 +124,7 @@ final class SegmentCommand implements Subcommand {
       } catch (CancellationException e) {
         throw e;
       } catch (IOException | RuntimeException e) {
-        code = Main.report(e, common);
+        code = Main.report(e, common());
       }
       if (code != ExitCode.OK) {
         failures++;
@@ -132,7 +132,7 @@ final class SegmentCommand implements Subcommand {
       }
     }
     if (failures > 0) {
-      common.console().error("%d of %d cases failed".formatted(failures, cases.size()));
+      console().error("%d of %d cases failed".formatted(failures, cases.size()));
     }
     return worst;
   }
@@ -141,7 +141,6 @@ final class SegmentCommand implements Subcommand {
       throws IOException {
     long start = System.nanoTime();
     targets.requireDistinct(files);
-    Console console = common.console();
     List<Volume> channels = new ArrayList<>();
     NiftiHeader header = read(files, channels);
     Geometry geometry = channels.getFirst().geometry();
@@ -155,7 +154,7 @@ final class SegmentCommand implements Subcommand {
                 new SlidingWindow.Settings(
                     step, withoutMirroring ? Mirroring.NONE : Mirroring.ALL))
             .withProgress(
-                (stage, done, total) -> console.progress(counter + stage, done, total))
+                (stage, done, total) -> console().progress(counter + stage, done, total))
             .cancelledWhen(Interruption::requested);
     if (saveProbabilities) {
       options =
@@ -166,11 +165,12 @@ final class SegmentCommand implements Subcommand {
     Path target = targets.labels(files);
     Nifti.writeLabels(target, labels, header);
     if (saveProbabilities) {
-      Nifti.writeVolumes(targets.probabilities(files), probabilities, header);
+      Nifti.writeVolumes(
+          targets.probabilities(files), probabilities, header, VoxelType.FLOAT32);
     }
-    console.clearBar();
+    console().clearBar();
     System.out.println(target);
-    console.info(
+    console().info(
         String.format(
             Locale.ROOT, "%s%s: %.1f s", counter, files.name(), (System.nanoTime() - start) * 1e-9));
     return ExitCode.OK;
@@ -186,7 +186,7 @@ final class SegmentCommand implements Subcommand {
       }
       file.header()
           .geometryWarnings()
-          .forEach(warning -> common.console().warn(path + ": " + warning));
+          .forEach(warning -> console().warn(path + ": " + warning));
       channels.addAll(file.volumes());
     }
     if (header == null || channels.isEmpty()) {
@@ -211,7 +211,7 @@ final class SegmentCommand implements Subcommand {
     try {
       segmenter.requireUsable(channels);
     } catch (IllegalArgumentException e) {
-      throw new InvalidFileException(files.files().getFirst(), e.getMessage(), e);
+      throw new InvalidFileException(files.files().getFirst(), String.valueOf(e.getMessage()), e);
     }
   }
 

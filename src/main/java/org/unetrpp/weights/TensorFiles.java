@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.HexFormat;
+import java.util.Optional;
 import java.util.ServiceLoader;
 import org.unetrpp.files.InvalidFileException;
 
@@ -26,11 +27,9 @@ public final class TensorFiles {
    */
   @MustBeClosed
   public static TensorFile open(Path path) throws IOException {
-    ClassLoader loader = TensorFiles.class.getClassLoader();
-    for (TensorFormat format : ServiceLoader.load(TensorFormat.class, loader)) {
-      if (format.recognizes(path)) {
-        return format.open(path);
-      }
+    Optional<TensorFormat> known = formatOf(path);
+    if (known.isPresent()) {
+      return known.get().open(path);
     }
     byte[] start = firstBytes(path, SHOWN_BYTES);
     throw new InvalidFileException(
@@ -39,6 +38,21 @@ public final class TensorFiles {
             ? "not a model file or checkpoint: the file is empty"
             : "not a model file or checkpoint: first bytes "
                 + HexFormat.ofDelimiter(" ").formatHex(start));
+  }
+
+  /** Whether a format recognizes the file; it may be damaged all the same. */
+  public static boolean isKnown(Path path) throws IOException {
+    return formatOf(path).isPresent();
+  }
+
+  private static Optional<TensorFormat> formatOf(Path path) throws IOException {
+    ClassLoader loader = TensorFiles.class.getClassLoader();
+    for (TensorFormat format : ServiceLoader.load(TensorFormat.class, loader)) {
+      if (format.recognizes(path)) {
+        return Optional.of(format);
+      }
+    }
+    return Optional.empty();
   }
 
   /** The first bytes of a file, fewer than {@code count} if it is shorter. */

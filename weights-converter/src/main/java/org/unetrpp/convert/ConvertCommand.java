@@ -6,8 +6,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
-import org.unetrpp.cli.CommonOptions;
-import org.unetrpp.cli.Console;
 import org.unetrpp.cli.Subcommand;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.inference.ModelDescription;
@@ -17,7 +15,6 @@ import org.unetrpp.model.Architecture;
 import org.unetrpp.model.NetworkCost;
 import org.unetrpp.weights.StoredType;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -29,9 +26,8 @@ import picocli.CommandLine.Spec;
     name = "convert",
     description = "Turns a published PyTorch checkpoint into a model file, or back.",
     mixinStandardHelpOptions = true)
-public final class ConvertCommand implements Subcommand {
+public final class ConvertCommand extends Subcommand {
   @Spec private CommandSpec command = CommandSpec.create();
-  @Mixin private CommonOptions common = new CommonOptions();
 
   @Parameters(
       paramLabel = "CHECKPOINT",
@@ -123,7 +119,6 @@ public final class ConvertCommand implements Subcommand {
   }
 
   private void writeModel() throws IOException {
-    Console console = common.console();
     Converter.Options options = new Converter.Options(variant, patch, false);
     try (ConvertedCheckpoint checkpoint = Converter.convert(source, sideFile, options)) {
       Architecture architecture = checkpoint.architecture();
@@ -137,7 +132,7 @@ public final class ConvertCommand implements Subcommand {
       ModelFile.write(output, description, checkpoint.tensors().values(), type.stored);
       long parameters =
           NetworkCost.parametersByPart(architecture).values().stream().mapToLong(n -> n).sum();
-      console.info(
+      console().info(
           String.format(
               Locale.ROOT,
               "%s: %d channels, %d classes, patch %s, %,d parameters",
@@ -147,7 +142,7 @@ public final class ConvertCommand implements Subcommand {
               architecture.patch(),
               parameters));
       if (!preparation.assumption().isEmpty()) {
-        console.warn(preparation.assumption());
+        console().warn(preparation.assumption());
       }
     }
   }
