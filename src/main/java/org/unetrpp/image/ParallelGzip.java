@@ -50,12 +50,12 @@ final class ParallelGzip extends OutputStream {
    */
   @MustBeClosed
   ParallelGzip(OutputStream out, int threads) throws IOException {
+    out.write(HEADER);
     this.out = out;
     this.workers =
         Executors.newFixedThreadPool(
             threads, Thread.ofPlatform().daemon().name("gzip-", 0).factory());
     this.blocksInFlight = 2 * threads;
-    out.write(HEADER);
   }
 
   @Override

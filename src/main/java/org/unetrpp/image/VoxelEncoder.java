@@ -51,14 +51,25 @@ final class VoxelEncoder {
 
   /** Rounds half to even into the array of shorts. */
   private void round(float[] voxels, int start, int count, int smallest, int largest) {
-    for (int i = 0; i < count; i++) {
-      double rounded = Math.rint(voxels[start + i]);
-      if (!(rounded >= smallest && rounded <= largest)) {
-        throw new IllegalArgumentException(
-            "voxel %d is %s, expected %d to %d as %s"
-                .formatted(start + i, voxels[start + i], smallest, largest, type));
-      }
+    boolean within = true;
+    for (int i = 0; i < count; i++) { // without an exit, which would keep it from being unrolled
+      float rounded = (float) Math.rint(voxels[start + i]);
+      within &= rounded >= smallest && rounded <= largest;
       shorts[i] = (short) rounded;
     }
+    if (!within) {
+      throw beyondRange(voxels, start, smallest, largest);
+    }
+  }
+
+  private IllegalArgumentException beyondRange(
+      float[] voxels, int start, int smallest, int largest) {
+    int voxel = start;
+    while (Math.rint(voxels[voxel]) >= smallest && Math.rint(voxels[voxel]) <= largest) {
+      voxel++;
+    }
+    return new IllegalArgumentException(
+        "voxel %d is %s, expected %d to %d as %s"
+            .formatted(voxel, voxels[voxel], smallest, largest, type));
   }
 }

@@ -81,8 +81,12 @@ final class VoxelReader {
 
   /** Stored bytes; two take turns, one being read while the other is converted. */
   private static final class Block {
-    private final byte[] bytes = new byte[BLOCK_BYTES];
+    private final byte[] bytes;
     private int length;
+
+    Block(int capacity) {
+      bytes = new byte[capacity];
+    }
   }
 
   @FunctionalInterface
@@ -98,8 +102,9 @@ final class VoxelReader {
       requireRoom(content);
       content.skipTo(header.voxelOffset());
       long left = header.voxelBytes();
-      Block converted = new Block();
-      Future<Block> next = submit(reader, content, new Block(), left);
+      int capacity = (int) Math.min(BLOCK_BYTES, left);
+      Block converted = new Block(capacity);
+      Future<Block> next = submit(reader, content, new Block(capacity), left);
       while (left > 0) {
         Block block = await(next);
         left -= block.length;
@@ -118,7 +123,7 @@ final class VoxelReader {
   private Future<Block> submit(
       ExecutorService reader, ContentStream content, Block block, long left) {
     return reader.submit(() -> {
-      block.length = (int) Math.min(BLOCK_BYTES, left);
+      block.length = (int) Math.min(block.bytes.length, left);
       if (content.fill(block.bytes, block.length) < block.length) {
         throw endsTooSoon(content);
       }
