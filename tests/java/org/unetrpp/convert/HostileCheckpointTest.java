@@ -10,8 +10,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipFile;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -26,6 +31,9 @@ import org.unetrpp.weights.TensorFiles;
 
 class HostileCheckpointTest {
   private static final String P2 = "\u0080\u0002";
+
+  /** Damaged files tried of each kind; {@code -Dfuzz.rounds} asks for more. */
+  private static final int ROUNDS = Integer.getInteger("fuzz.rounds", 100);
 
   @TempDir Path folder;
 
@@ -239,13 +247,37 @@ class HostileCheckpointTest {
     byte[] whole = Files.readAllBytes(TestResources.path(name));
     Path path = folder.resolve("flipped.pth");
     Random random = new Random(7);
-    for (int round = 0; round < 1500; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
       byte[] flipped = whole.clone();
       int flips = 1 + random.nextInt(3);
       for (int i = 0; i < flips; i++) {
         flipped[random.nextInt(flipped.length)] = (byte) random.nextInt(256);
       }
       Files.write(path, flipped);
+      Assertions.assertTimeout(Duration.ofSeconds(5), () -> readOrRefuse(path));
+    }
+  }
+
+  /** The same under a valid checksum, which would otherwise catch most flips. */
+  @Test
+  void flippedPickleInSoundZipGivesAnAnswerOrAReason() throws IOException {
+    Map<String, byte[]> entries = new LinkedHashMap<>();
+    try (ZipFile zip = new ZipFile(TestResources.path("made-checkpoints/views.pth").toFile())) {
+      for (ZipEntry entry : Collections.list(zip.entries())) {
+        entries.put(entry.getName(), zip.getInputStream(entry).readAllBytes());
+      }
+    }
+    Random random = new Random(13);
+    for (int round = 0; round < 5 * ROUNDS; round++) {
+      TestZip flipped = new TestZip();
+      entries.forEach((name, content) -> {
+        byte[] changed = content.clone();
+        if (name.endsWith("data.pkl")) {
+          changed[random.nextInt(changed.length)] = (byte) random.nextInt(256);
+        }
+        flipped.with(name, changed);
+      });
+      Path path = flipped.stored(folder.resolve("flipped.pth"));
       Assertions.assertTimeout(Duration.ofSeconds(5), () -> readOrRefuse(path));
     }
   }
@@ -257,7 +289,7 @@ class HostileCheckpointTest {
     byte[] whole = Files.readAllBytes(TestResources.path("made-checkpoints/" + name));
     Path path = folder.resolve("flipped.pkl");
     Random random = new Random(11);
-    for (int round = 0; round < 1500; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
       byte[] flipped = whole.clone();
       flipped[random.nextInt(flipped.length)] = (byte) random.nextInt(256);
       Files.write(path, flipped);

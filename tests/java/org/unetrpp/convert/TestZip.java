@@ -1,6 +1,8 @@
 package org.unetrpp.convert;
 
+import java.io.BufferedOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -8,7 +10,6 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
-import org.unetrpp.files.AtomicFile;
 
 /** Writes small checkpoints around pickles that are spelt out, one character a byte. */
 final class TestZip {
@@ -42,16 +43,14 @@ final class TestZip {
   }
 
   Path stored(Path path) throws IOException {
-    AtomicFile.write(
-        path,
-        out -> {
-          ZipWriter zip = new ZipWriter(out);
-          for (Map.Entry<String, byte[]> entry : entries.entrySet()) {
-            byte[] content = entry.getValue();
-            zip.add(entry.getKey(), content.length, sink -> sink.write(content));
-          }
-          zip.finish();
-        });
+    try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(path))) {
+      ZipWriter zip = new ZipWriter(out);
+      for (Map.Entry<String, byte[]> entry : entries.entrySet()) {
+        byte[] content = entry.getValue();
+        zip.add(entry.getKey(), content.length, sink -> sink.write(content));
+      }
+      zip.finish();
+    }
     return path;
   }
 

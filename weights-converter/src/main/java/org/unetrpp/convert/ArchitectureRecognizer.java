@@ -24,6 +24,7 @@ import org.unetrpp.weights.StoredTensor;
 final class ArchitectureRecognizer {
   private static final String ENCODER = "unetr_pp_encoder";
   private static final int SHOWN_PATCHES = 3;
+  private static final int MAX_EDGE = 1 << 16;
 
   private final Path path;
   private final Map<String, StoredTensor> state;
@@ -159,11 +160,16 @@ final class ArchitectureRecognizer {
           return false;
         }
         grid = grid.dividedBy(stride);
-        if (grid.voxels() != tokens.get(stage)) {
+        if (!isGrid(grid) || grid.voxels() != tokens.get(stage)) {
           return false;
         }
       }
       return true;
+    }
+
+    /** Whether extents, which damaged shapes can make overflow, are those of a grid of tokens. */
+    private static boolean isGrid(Extents grid) {
+      return IntStream.of(grid.toArray()).allMatch(extent -> extent > 0 && extent <= MAX_EDGE);
     }
 
     /** Patches of the given tokens whose rows and columns are as many. */

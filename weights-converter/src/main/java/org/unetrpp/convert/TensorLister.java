@@ -9,7 +9,7 @@ import org.unetrpp.files.InvalidFileException;
 /** Finds the tensors in a pickle's value and names each by the keys that lead to it. */
 final class TensorLister {
   private static final int MAX_DEPTH = 100;
-  private static final int MAX_STEPS = 8_000_000;
+  private static final int MAX_STEPS = 2_000_000;
 
   private final Path path;
   private final String separator;
