@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -124,8 +125,7 @@ class SlidingWindowTest {
       float[] foreground = result.classes().get(1).toArray(JAVA_FLOAT);
       for (int voxel = 0; voxel < channel.length; voxel++) {
         // up to 8 windows of 8 averaged predictions: 16 roundings of 6e-8 each, up and down
-        assertThat(foreground[voxel])
-            .isCloseTo(0.5f + 0.5f * channel[voxel], org.assertj.core.data.Offset.offset(1e-6f));
+        assertThat(foreground[voxel]).isCloseTo(0.5f + 0.5f * channel[voxel], Offset.offset(1e-6f));
       }
     }
   }
