@@ -22,7 +22,8 @@ public final class Preprocessing {
   private Preprocessing() {}
 
   /**
-   * Preprocesses a case. Its arrays are not changed.
+   * Preprocesses a case. Its arrays are not changed. Infinite voxels are the caller's to refuse
+   * ({@link MultiChannelImage#requireFinite}): they would spread over what is resampled.
    *
    * @throws IllegalArgumentException if the image has other channels than the plan
    */
@@ -122,17 +123,21 @@ public final class Preprocessing {
       float[] cropped =
           Transposition.copy(
               MemorySegment.ofArray(source), original, box, plan.transposeForward(), workers);
-      for (int voxel = 0; voxel < cropped.length; voxel++) {
-        if (Float.isNaN(cropped[voxel])) {
-          cropped[voxel] = 0;
-        }
-      }
+      clearNaN(cropped);
       float[] resampled =
           Resampling.image(cropped, from, to, separateAxis, plan.splineRule(), workers);
       Normalization.Precision precision =
           from.equals(to) ? Normalization.Precision.DOUBLE : Normalization.Precision.FLOAT;
       Normalization.apply(resampled, channelPlan, mask, precision, workers);
       return resampled;
+    }
+
+    private static void clearNaN(float[] voxels) {
+      for (int voxel = 0; voxel < voxels.length; voxel++) {
+        if (Float.isNaN(voxels[voxel])) {
+          voxels[voxel] = 0;
+        }
+      }
     }
 
     VoxelMask mask(VoxelMask whole, Workers workers) {

@@ -20,9 +20,8 @@ import org.unetrpp.image.Spacing;
 /// | labels | linear, each label's indicator by itself, at least 1/2 | nearest |
 /// | probabilities | linear | nearest |
 ///
-/// Where no extent changes, the input comes back as it is. Memory beside input and result: one
-/// slice in double a thread and a few more, and for a cubic B-spline across slices 8 bytes a source
-/// voxel.
+/// Where no extent changes, the input comes back as it is. Memory beside input and result: up to
+/// five slices a thread, and for a cubic B-spline across slices 8 bytes a source voxel.
 public final class Resampling {
   /** Spacings further apart than this are resampled slice by slice. */
   public static final double ANISOTROPY_THRESHOLD = 3;

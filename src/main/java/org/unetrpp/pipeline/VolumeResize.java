@@ -56,14 +56,15 @@ record VolumeResize(AxisKernel depth, AxisKernel height, AxisKernel width) {
   }
 
   /**
-   * Bytes beside source and result: {@code 8 (D + 24) H W} of the source for a B-spline along the
-   * depth, and for each thread two slices in float and up to three in double, of the larger of
-   * source and result.
+   * About the bytes beside source and result: {@code 8 (D + 24) H W} of the source for a B-spline
+   * along the depth, and for each thread a slice in float and up to four in double, of the larger
+   * of source and result.
    */
   long scratchBytes(int threads) {
     long area = (long) Math.max(height.rows(), height.to()) * Math.max(width.rows(), width.to());
-    long coefficients = depth.isSpline() ? 8L * depth.rows() * height.from() * width.from() : 0;
-    return coefficients + threads * (2L * Float.BYTES + 3L * Double.BYTES) * area;
+    long coefficients = 8L * depth.rows() * height.from() * width.from();
+    return (depth.isSpline() ? coefficients : 0)
+        + threads * (Float.BYTES + 4L * Double.BYTES) * area;
   }
 
   /** Resamples and hands over each slice. */

@@ -57,11 +57,6 @@ public final class Workers implements AutoCloseable {
     return new Workers(threads, () -> false, Progress.NONE);
   }
 
-  /** How many threads work, the calling one included. */
-  public int threads() {
-    return threads;
-  }
-
   /**
    * Returns if the run may go on.
    *
