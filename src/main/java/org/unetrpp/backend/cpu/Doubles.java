@@ -67,14 +67,15 @@ final class Doubles {
     return part;
   }
 
-  /** Copies another matrix to a place in this one. */
-  void put(int firstRow, int firstColumn, Doubles part) {
+  /** Adds another matrix at a place in this one. */
+  void add(int firstRow, int firstColumn, Doubles part) {
     for (int row = 0; row < part.rows; row++) {
-      System.arraycopy(
-          part.values,
-          row * part.columns,
+      addRow(
           values,
           (firstRow + row) * columns + firstColumn,
+          1,
+          part.values,
+          row * part.columns,
           part.columns);
     }
   }

@@ -10,6 +10,9 @@ final class Moments {
   /** Values that are summed side by side, so that float sums stay short. */
   private static final int LANES = 256;
 
+  /** Sums of one lane; more rounding against fewer mergers. */
+  private static final int ROWS_OF_LANES = 64;
+
   private final double[] mean;
   private final double[] squares;
   private long count;
@@ -22,7 +25,7 @@ final class Moments {
   /** Of {@code rows} rows of channels-last values from element {@code first} on. */
   static Moments ofRows(Values x, long first, long rows, int channels, Worker worker) {
     int lanes = channels * Math.max(1, LANES / channels);
-    int tile = lanes * Math.max(1, Worker.TILE / lanes);
+    int tile = lanes * ROWS_OF_LANES;
     float[] values = worker.array(0, tile);
     float[] sums = worker.array(1, lanes);
     float[] means = worker.array(2, lanes);
@@ -44,23 +47,28 @@ final class Moments {
     for (int first = 0; first < length; first += lanes) {
       Loops.sum(values, first, sums, Math.min(lanes, length - first));
     }
-    for (int lane = 0; lane < lanes; lane++) {
-      tile.mean[lane % channels] += sums[lane];
-    }
+    addLanes(sums, lanes, tile.mean);
     for (int channel = 0; channel < channels; channel++) {
       tile.mean[channel] /= tile.count;
+      means[channel] = (float) tile.mean[channel];
     }
-    for (int lane = 0; lane < lanes; lane++) {
-      means[lane] = (float) tile.mean[lane % channels];
+    for (int lane = channels; lane < lanes; lane++) {
+      means[lane] = means[lane - channels];
     }
     Arrays.fill(sums, 0, lanes, 0);
     for (int first = 0; first < length; first += lanes) {
       Loops.sumSquares(values, first, means, sums, Math.min(lanes, length - first));
     }
-    for (int lane = 0; lane < lanes; lane++) {
-      tile.squares[lane % channels] += sums[lane];
-    }
+    addLanes(sums, lanes, tile.squares);
     return tile;
+  }
+
+  private static void addLanes(float[] lanes, int count, double[] channels) {
+    for (int first = 0; first < count; first += channels.length) {
+      for (int channel = 0; channel < channels.length; channel++) {
+        channels[channel] += lanes[first + channel];
+      }
+    }
   }
 
   /** Takes in the moments of other values. */
