@@ -407,14 +407,14 @@ final class PairedAttention {
         return branch;
       }
       return Doubles.of(Values.of(fusion.channelWeight()), 0, channels / 2, channels)
-          .part(0, channels / 2, head * d, d)
+          .columns(head * d, d)
           .times(branch);
     }
 
     /** A head's part of a projection along tokens, (d, P). */
     private Doubles ofHead(double[] total, int first, int head) {
       return Doubles.of(total, first, projected, channels)
-          .part(0, projected, head * d, d)
+          .columns(head * d, d)
           .transposed();
     }
 
