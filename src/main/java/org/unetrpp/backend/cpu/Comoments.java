@@ -7,6 +7,9 @@ import org.unetrpp.backend.cpu.OneDnn.Operand;
  * give the mean and the variance of any linear combination of the channels without computing it.
  */
 final class Comoments {
+  /** Tiles that are centered on one mean; they stay in the cache for that. */
+  private static final int TILES = 16;
+
   private final int channels;
   private final double[] mean;
   private final double[] products;
@@ -21,53 +24,53 @@ final class Comoments {
   /** Of {@code rows} rows of channels-last values from element {@code first} on. */
   static Comoments ofRows(
       OneDnn oneDnn, Values x, long first, long rows, int channels, Worker worker) {
-    int tile = Loops.tile(channels);
     Comoments all = new Comoments(channels);
-    long scratch = worker.scratch(tile + (long) channels * channels);
-    Values centered = Values.at(scratch, tile);
-    Values result = Values.at(scratch + (long) tile * Float.BYTES, (long) channels * channels);
     long elements = rows * channels;
-    for (long done = 0; done < elements; done += tile) {
-      int length = (int) Math.min(tile, elements - done);
-      all.merge(ofTile(oneDnn, x, first + done, length, centered, result, channels, worker));
+    long step = (long) Loops.tile(channels) * TILES;
+    for (long done = 0; done < elements; done += step) {
+      int count = (int) Math.min(step, elements - done);
+      all.merge(ofTiles(oneDnn, x, first + done, count, channels, worker));
     }
     return all;
   }
 
-  private static Comoments ofTile(
-      OneDnn oneDnn,
-      Values x,
-      long first,
-      int length,
-      Values centered,
-      Values result,
-      int channels,
-      Worker worker) {
-    Comoments tile = new Comoments(channels);
-    tile.count = length / channels;
-    Moments moments = Moments.ofRows(x, first, tile.count, channels, worker);
-    float[] means = new float[channels];
+  private static Comoments ofTiles(
+      OneDnn oneDnn, Values x, long first, int count, int channels, Worker worker) {
+    Comoments comoments = new Comoments(channels);
+    comoments.count = count / channels;
+    Moments moments = Moments.ofRows(x, first, comoments.count, channels, worker);
+    float[] mean = new float[channels];
     for (int channel = 0; channel < channels; channel++) {
-      tile.mean[channel] = moments.mean(channel);
-      means[channel] = (float) tile.mean[channel];
+      comoments.mean[channel] = moments.mean(channel);
+      mean[channel] = (float) comoments.mean[channel];
     }
-    float[] values = worker.array(0, length);
-    x.read(first, values, length);
-    Loops.subtract(values, Loops.repeated(means, length), length);
-    centered.write(0, values, length);
-    long address = centered.segment().address();
-    oneDnn.sgemm(
-        channels,
-        channels,
-        (int) tile.count,
-        Operand.transposed(address, channels),
-        Operand.plain(address, channels),
-        result.segment().address(),
-        channels,
-        false);
-    double[] sums = result.toDoubles();
-    System.arraycopy(sums, 0, tile.products, 0, sums.length);
-    return tile;
+    int tile = Math.min(count, Loops.tile(channels));
+    float[] values = worker.array(0, tile);
+    float[] means = worker.array(1, tile);
+    Loops.repeat(mean, means, tile);
+    long scratch = worker.scratch(tile + (long) channels * channels);
+    Values centered = Values.at(scratch, tile);
+    Values result = Values.at(scratch + (long) tile * Float.BYTES, (long) channels * channels);
+    for (int done = 0; done < count; done += tile) {
+      int length = Math.min(tile, count - done);
+      x.read(first + done, values, length);
+      Loops.subtract(values, means, length);
+      centered.write(0, values, length);
+      oneDnn.sgemm(
+          channels,
+          channels,
+          length / channels,
+          Operand.transposed(scratch, channels),
+          Operand.plain(scratch, channels),
+          result.segment().address(),
+          channels,
+          false);
+      float[] sums = result.toArray();
+      for (int i = 0; i < sums.length; i++) {
+        comoments.products[i] += sums[i];
+      }
+    }
+    return comoments;
   }
 
   /** Takes in the comoments of other values. */

@@ -92,6 +92,11 @@ public final class CpuBackend implements Backend {
     return context.workspace().bytesHeld();
   }
 
+  /** Bytes that the allocator holds, in use or kept for the next request. */
+  public long bytesHeld() {
+    return memory.bytesHeld();
+  }
+
   CpuContext context() {
     return context;
   }

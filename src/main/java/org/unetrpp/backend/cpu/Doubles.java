@@ -3,87 +3,84 @@ package org.unetrpp.backend.cpu;
 import java.util.Arrays;
 
 /**
- * A small row-major matrix in double, for what attention makes once for all tokens.
+ * A small matrix in double, for what attention makes once for all tokens. Each row is an array of
+ * its own: loops that read and write at one index are compiled to vector instructions, loops with
+ * offsets are not, because the arrays might be the same one.
  *
  * @see PairedAttention
  */
 final class Doubles {
-  private final int rows;
   private final int columns;
-  private final double[] values;
+  private final double[][] rows;
 
   Doubles(int rows, int columns) {
-    this(rows, columns, new double[rows * columns]);
-  }
-
-  private Doubles(int rows, int columns, double[] values) {
-    this.rows = rows;
     this.columns = columns;
-    this.values = values;
+    this.rows = new double[rows][columns];
   }
 
   /** The matrix of {@code rows} rows that values hold from element {@code first} on. */
   static Doubles of(Values source, long first, int rows, int columns) {
-    float[] floats = new float[rows * columns];
-    source.read(first, floats, floats.length);
-    double[] values = new double[floats.length];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = floats[i];
+    Doubles matrix = new Doubles(rows, columns);
+    float[] line = new float[columns];
+    for (int row = 0; row < rows; row++) {
+      source.read(first + (long) row * columns, line, columns);
+      double[] to = matrix.rows[row];
+      for (int column = 0; column < columns; column++) {
+        to[column] = line[column];
+      }
     }
-    return new Doubles(rows, columns, values);
+    return matrix;
   }
 
   /** The matrix of {@code rows} rows that an array holds from element {@code first} on. */
   static Doubles of(double[] source, int first, int rows, int columns) {
-    return new Doubles(rows, columns, Arrays.copyOfRange(source, first, first + rows * columns));
+    Doubles matrix = new Doubles(rows, columns);
+    for (int row = 0; row < rows; row++) {
+      System.arraycopy(source, first + row * columns, matrix.rows[row], 0, columns);
+    }
+    return matrix;
   }
 
   double get(int row, int column) {
-    return values[row * columns + column];
+    return rows[row][column];
   }
 
   void set(int row, int column, double value) {
-    values[row * columns + column] = value;
+    rows[row][column] = value;
   }
 
   /** Adds a value to every element of one column. */
   void addToColumn(int column, double value) {
-    for (int row = 0; row < rows; row++) {
-      values[row * columns + column] += value;
+    for (double[] row : rows) {
+      row[column] += value;
     }
   }
 
-  /** Some rows and columns. */
-  Doubles part(int firstRow, int rowCount, int firstColumn, int columnCount) {
-    Doubles part = new Doubles(rowCount, columnCount);
-    for (int row = 0; row < rowCount; row++) {
-      System.arraycopy(
-          values,
-          (firstRow + row) * columns + firstColumn,
-          part.values,
-          row * columnCount,
-          columnCount);
+  /** All rows of some columns. */
+  Doubles columns(int first, int count) {
+    Doubles part = new Doubles(rows.length, count);
+    for (int row = 0; row < rows.length; row++) {
+      System.arraycopy(rows[row], first, part.rows[row], 0, count);
     }
     return part;
   }
 
-  /** Copies another matrix to a place in this one. */
-  void put(int firstRow, int firstColumn, Doubles part) {
-    for (int row = 0; row < part.rows; row++) {
-      System.arraycopy(
-          part.values,
-          row * part.columns,
-          values,
-          (firstRow + row) * columns + firstColumn,
-          part.columns);
+  /** Adds another matrix at a place in this one. */
+  void add(int firstRow, int firstColumn, Doubles part) {
+    for (int row = 0; row < part.rows.length; row++) {
+      double[] to = rows[firstRow + row];
+      double[] from = part.rows[row];
+      for (int column = 0; column < part.columns; column++) {
+        to[firstColumn + column] += from[column];
+      }
     }
   }
 
   Doubles transposed() {
-    Doubles transposed = new Doubles(columns, rows);
-    for (int row = 0; row < rows; row++) {
+    Doubles transposed = new Doubles(columns, rows.length);
+    for (int row = 0; row < rows.length; row++) {
       for (int column = 0; column < columns; column++) {
-        transposed.values[column * rows + row] = values[row * columns + column];
+        transposed.rows[column][row] = rows[row][column];
       }
     }
     return transposed;
@@ -91,25 +88,18 @@ final class Doubles {
 
   /** The product of this and another matrix. */
   Doubles times(Doubles other) {
-    Doubles product = new Doubles(rows, other.columns);
-    for (int row = 0; row < rows; row++) {
+    Doubles product = new Doubles(rows.length, other.columns);
+    for (int row = 0; row < rows.length; row++) {
       for (int inner = 0; inner < columns; inner++) {
-        addRow(
-            product.values,
-            row * other.columns,
-            values[row * columns + inner],
-            other.values,
-            inner * other.columns,
-            other.columns);
+        addScaled(product.rows[row], rows[row][inner], other.rows[inner]);
       }
     }
     return product;
   }
 
-  private static void addRow(
-      double[] sum, int to, double factor, double[] row, int from, int count) {
-    for (int i = 0; i < count; i++) {
-      sum[to + i] += factor * row[from + i];
+  private static void addScaled(double[] sum, double factor, double[] row) {
+    for (int i = 0; i < sum.length; i++) {
+      sum[i] += factor * row[i];
     }
   }
 
@@ -117,30 +107,28 @@ final class Doubles {
   double rowProduct(int row, Doubles other) {
     double sum = 0;
     for (int column = 0; column < columns; column++) {
-      sum += get(row, column) * other.get(row, column);
+      sum += rows[row][column] * other.rows[row][column];
     }
     return sum;
   }
 
   /** Multiplies a row. */
   void scaleRow(int row, double factor) {
+    double[] values = rows[row];
     for (int column = 0; column < columns; column++) {
-      values[row * columns + column] *= factor;
+      values[column] *= factor;
     }
   }
 
   /** Softmax of each row, in place. */
   void softmax() {
-    for (int row = 0; row < rows; row++) {
-      double largest = Double.NEGATIVE_INFINITY;
-      for (int column = 0; column < columns; column++) {
-        largest = Math.max(largest, get(row, column));
-      }
+    for (int row = 0; row < rows.length; row++) {
+      double[] values = rows[row];
+      double largest = Arrays.stream(values).max().orElse(0);
       double sum = 0;
       for (int column = 0; column < columns; column++) {
-        double value = Math.exp(get(row, column) - largest);
-        set(row, column, value);
-        sum += value;
+        values[column] = Math.exp(values[column] - largest);
+        sum += values[column];
       }
       scaleRow(row, 1 / sum);
     }
@@ -149,9 +137,10 @@ final class Doubles {
   /** Stores the values, rounded, one row every {@code rowStride} elements from {@code first} on. */
   void store(Values destination, long first, long rowStride) {
     float[] line = new float[columns];
-    for (int row = 0; row < rows; row++) {
+    for (int row = 0; row < rows.length; row++) {
+      double[] values = rows[row];
       for (int column = 0; column < columns; column++) {
-        line[column] = (float) get(row, column);
+        line[column] = (float) values[column];
       }
       destination.write(first + row * rowStride, line, columns);
     }

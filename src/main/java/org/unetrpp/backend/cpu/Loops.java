@@ -1,8 +1,9 @@
 package org.unetrpp.backend.cpu;
 
 /**
- * Flat loops over arrays, each simple enough for the compiler to turn into vector instructions.
- * Values that differ by channel come repeated to the length of the tile.
+ * Flat loops over arrays, each simple enough for the compiler to turn into vector instructions: all
+ * arrays are read and written at the same index. Values that differ by channel come repeated to the
+ * length of the tile.
  */
 final class Loops {
   private Loops() {}
@@ -66,17 +67,10 @@ final class Loops {
     }
   }
 
-  /** {@code sum += x} from {@code first} on. */
-  static void sum(float[] x, int first, float[] sum, int count) {
+  /** {@code sum += (x - mean)^2}. */
+  static void addSquares(float[] x, float[] mean, float[] sum, int count) {
     for (int i = 0; i < count; i++) {
-      sum[i] += x[first + i];
-    }
-  }
-
-  /** {@code sum += (x - mean)^2} from {@code first} on. */
-  static void sumSquares(float[] x, int first, float[] mean, float[] sum, int count) {
-    for (int i = 0; i < count; i++) {
-      float difference = x[first + i] - mean[i];
+      float difference = x[i] - mean[i];
       sum[i] += difference * difference;
     }
   }
@@ -91,10 +85,15 @@ final class Loops {
   /** {@code values} over and over. */
   static float[] repeated(float[] values, int length) {
     float[] pattern = new float[length];
+    repeat(values, pattern, length);
+    return pattern;
+  }
+
+  /** Fills {@code pattern} with {@code values} over and over. */
+  static void repeat(float[] values, float[] pattern, int length) {
     for (int first = 0; first < length; first += values.length) {
       System.arraycopy(values, 0, pattern, first, Math.min(values.length, length - first));
     }
-    return pattern;
   }
 
   /** Length of the tile that holds whole rows of {@code channels} values. */

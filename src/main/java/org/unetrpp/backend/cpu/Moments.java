@@ -7,8 +7,8 @@ import java.util.Arrays;
  * merge by the formula of Chan et al. (1983), without cancellation.
  */
 final class Moments {
-  /** Values that are summed side by side, so that float sums stay short. */
-  private static final int LANES = 256;
+  /** Tiles whose sums are kept lane by lane, in float, before they go to double. */
+  private static final int TILES = 16;
 
   private final double[] mean;
   private final double[] squares;
@@ -21,46 +21,54 @@ final class Moments {
 
   /** Of {@code rows} rows of channels-last values from element {@code first} on. */
   static Moments ofRows(Values x, long first, long rows, int channels, Worker worker) {
-    int lanes = channels * Math.max(1, LANES / channels);
-    int tile = lanes * Math.max(1, Worker.TILE / lanes);
-    float[] values = worker.array(0, tile);
-    float[] sums = worker.array(1, lanes);
-    float[] means = worker.array(2, lanes);
     Moments all = new Moments(channels);
     long elements = rows * channels;
-    for (long done = 0; done < elements; done += tile) {
-      int length = (int) Math.min(tile, elements - done);
-      x.read(first + done, values, length);
-      all.merge(ofTile(values, length, sums, means, lanes, channels));
+    long step = (long) Loops.tile(channels) * TILES;
+    for (long done = 0; done < elements; done += step) {
+      int count = (int) Math.min(step, elements - done);
+      all.merge(ofTiles(x, first + done, count, channels, worker));
     }
     return all;
   }
 
-  private static Moments ofTile(
-      float[] values, int length, float[] sums, float[] means, int lanes, int channels) {
-    Moments tile = new Moments(channels);
-    tile.count = length / channels;
+  /** Of values that stay in the cache from the first pass over them to the second. */
+  private static Moments ofTiles(
+      Values x, long first, int count, int channels, Worker worker) {
+    int lanes = Math.min(count, Loops.tile(channels));
+    float[] values = worker.array(0, lanes);
+    float[] sums = worker.array(1, lanes);
+    Moments moments = new Moments(channels);
+    moments.count = count / channels;
     Arrays.fill(sums, 0, lanes, 0);
-    for (int first = 0; first < length; first += lanes) {
-      Loops.sum(values, first, sums, Math.min(lanes, length - first));
+    for (int done = 0; done < count; done += lanes) {
+      int length = Math.min(lanes, count - done);
+      x.read(first + done, values, length);
+      Loops.add(sums, values, length);
     }
-    for (int lane = 0; lane < lanes; lane++) {
-      tile.mean[lane % channels] += sums[lane];
-    }
+    addLanes(sums, lanes, moments.mean);
+    float[] mean = new float[channels];
     for (int channel = 0; channel < channels; channel++) {
-      tile.mean[channel] /= tile.count;
+      moments.mean[channel] /= moments.count;
+      mean[channel] = (float) moments.mean[channel];
     }
-    for (int lane = 0; lane < lanes; lane++) {
-      means[lane] = (float) tile.mean[lane % channels];
-    }
+    float[] means = worker.array(2, lanes);
+    Loops.repeat(mean, means, lanes);
     Arrays.fill(sums, 0, lanes, 0);
-    for (int first = 0; first < length; first += lanes) {
-      Loops.sumSquares(values, first, means, sums, Math.min(lanes, length - first));
+    for (int done = 0; done < count; done += lanes) {
+      int length = Math.min(lanes, count - done);
+      x.read(first + done, values, length);
+      Loops.addSquares(values, means, sums, length);
     }
-    for (int lane = 0; lane < lanes; lane++) {
-      tile.squares[lane % channels] += sums[lane];
+    addLanes(sums, lanes, moments.squares);
+    return moments;
+  }
+
+  private static void addLanes(float[] lanes, int count, double[] channels) {
+    for (int first = 0; first < count; first += channels.length) {
+      for (int channel = 0; channel < channels.length; channel++) {
+        channels[channel] += lanes[first + channel];
+      }
     }
-    return tile;
   }
 
   /** Takes in the moments of other values. */

@@ -15,6 +15,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFileAttributes;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.UserPrincipal;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
@@ -93,21 +94,33 @@ final class NativeLibrary {
   }
 
   private static SymbolLookup load(Platform platform) throws IOException {
-    Path cache = cacheFolder();
-    if (cache != null) {
-      List<Path> files = new ArrayList<>();
-      for (String file : platform.packed()) {
-        Path cached = cached(cache, platform, file);
-        if (cached == null) {
-          break;
-        }
-        files.add(cached);
-      }
-      if (files.size() == platform.packed().size()) {
-        return lookup(platform, files);
-      }
+    List<Path> files = unpack(userCache(), platform);
+    return files == null ? loadFromTemporaryFolder(platform) : lookup(platform, files);
+  }
+
+  /**
+   * Unpacks the running platform's files below a cache folder, unless they are there.
+   *
+   * @return the files, or none if this user alone cannot be trusted to have written them
+   */
+  static @Nullable List<Path> unpack(Path userCache) throws IOException {
+    return unpack(userCache, Platform.running());
+  }
+
+  private static @Nullable List<Path> unpack(Path userCache, Platform platform) throws IOException {
+    Path cache = privateFolder(userCache.toAbsolutePath().resolve("unetrpp"));
+    if (cache == null) {
+      return null;
     }
-    return loadFromTemporaryFolder(platform);
+    List<Path> files = new ArrayList<>();
+    for (String file : platform.packed()) {
+      Path cached = cached(cache, platform, file);
+      if (cached == null) {
+        return null;
+      }
+      files.add(cached);
+    }
+    return files;
   }
 
   private static SymbolLookup loadFromTemporaryFolder(Platform platform) throws IOException {
@@ -129,17 +142,14 @@ final class NativeLibrary {
 
   /** A loaded library's file can be deleted at once, except on Windows, where it goes at exit. */
   private static void deleteWhereAllowed(Path folder, List<Path> files) throws IOException {
-    boolean deletable = isPosix(folder);
-    folder.toFile().deleteOnExit();
-    for (Path file : files) {
-      if (deletable) {
+    if (isPosix(folder)) {
+      for (Path file : files) {
         Files.deleteIfExists(file);
-      } else {
-        file.toFile().deleteOnExit();
       }
-    }
-    if (deletable) {
       Files.delete(folder);
+    } else {
+      folder.toFile().deleteOnExit(); // the first registered goes last
+      files.forEach(file -> file.toFile().deleteOnExit());
     }
   }
 
@@ -179,21 +189,24 @@ final class NativeLibrary {
         return null;
       }
       String version = "%s-%08x-%d".formatted(platform.name(), entry.getCrc(), entry.getSize());
-      Path folder = cache.resolve(version);
+      Path folder = privateFolder(cache.resolve(version));
+      if (folder == null) {
+        return null;
+      }
       Path target = folder.resolve(file);
-      createPrivateFolder(folder);
-      if (!Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
+      if (!isUnpacked(target, entry)) {
         try (InputStream in = jar.getInputStream(entry)) {
           write(in, folder, target);
         }
       }
-      boolean trusted =
-          isOwnersAlone(folder)
-              && Files.isRegularFile(target, LinkOption.NOFOLLOW_LINKS)
-              && isOwnersAlone(target)
-              && Files.size(target) == entry.getSize();
-      return trusted ? target : null;
+      return isUnpacked(target, entry) ? target : null;
     }
+  }
+
+  private static boolean isUnpacked(Path file, JarEntry entry) throws IOException {
+    return Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)
+        && isOwnersAlone(file)
+        && Files.size(file) == entry.getSize();
   }
 
   private static void write(InputStream in, Path folder, Path target) throws IOException {
@@ -209,17 +222,6 @@ final class NativeLibrary {
     }
   }
 
-  /** The user's cache folder for this program, or none if there cannot be one. */
-  private static @Nullable Path cacheFolder() {
-    try {
-      Path folder = userCache().resolve("unetrpp").toAbsolutePath();
-      createPrivateFolder(folder);
-      return isOwnersAlone(folder) && Files.isWritable(folder) ? folder : null;
-    } catch (IOException e) {
-      return null; // a home that cannot be written to is common on servers
-    }
-  }
-
   private static Path userCache() {
     String configured = System.getenv("XDG_CACHE_HOME");
     if (configured == null) {
@@ -231,18 +233,23 @@ final class NativeLibrary {
     return Path.of(System.getProperty("user.home"), ".cache");
   }
 
-  private static void createPrivateFolder(Path folder) throws IOException {
-    if (Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
-      return;
-    }
-    Path parent = folder.getParent();
-    if (parent != null) {
-      Files.createDirectories(parent);
-    }
-    if (isPosix(folder)) {
-      Files.createDirectories(folder, PosixFilePermissions.asFileAttribute(PRIVATE));
-    } else {
-      Files.createDirectories(folder);
+  /** The folder, made if need be; none if others can write to it or the user cannot. */
+  private static @Nullable Path privateFolder(Path folder) {
+    try {
+      if (!Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
+        if (isPosix(folder)) {
+          Files.createDirectories(folder, PosixFilePermissions.asFileAttribute(PRIVATE));
+        } else {
+          Files.createDirectories(folder);
+        }
+      }
+      return Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)
+              && isOwnersAlone(folder)
+              && Files.isWritable(folder)
+          ? folder
+          : null;
+    } catch (IOException e) {
+      return null; // a home that cannot be written to is common on servers
     }
   }
 
@@ -258,7 +265,7 @@ final class NativeLibrary {
         && attributes.permissions().stream().noneMatch(WRITABLE_BY_OTHERS::contains);
   }
 
-  private static java.nio.file.attribute.UserPrincipal currentUser(Path near) throws IOException {
+  private static UserPrincipal currentUser(Path near) throws IOException {
     return near.getFileSystem()
         .getUserPrincipalLookupService()
         .lookupPrincipalByName(System.getProperty("user.name"));

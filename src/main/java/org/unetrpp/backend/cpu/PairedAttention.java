@@ -348,7 +348,8 @@ final class PairedAttention {
      *
      * @param logits logits from X or from the head's query, (C, P) or (d, P)
      * @param projectedValues Vp of the head, (d, P)
-     * @param channelBranch the channel branch from X, (d, C), or from the head's value, (d, d)
+     * @param channelBranch what the head gives the channel branch: of the channels that its output
+     *     layer, or the head where there is none, writes, those from X or from the head's value
      */
     private record Connection(Doubles logits, Doubles projectedValues, Doubles channelBranch) {}
 
@@ -376,7 +377,9 @@ final class PairedAttention {
       Doubles projectedValues = weights(weights, 3, head).times(projectedOthers);
       finish(keys, projectedValues, queryNorms, head);
       return new Connection(
-          query.transposed().times(keys), projectedValues, map.times(weights(weights, 2, head)));
+          query.transposed().times(keys),
+          projectedValues,
+          output(map.times(weights(weights, 2, head)), head));
     }
 
     private Connection ofQueries(double[] total, int head) {
@@ -394,19 +397,31 @@ final class PairedAttention {
       Doubles projectedKeys = ofHead(total, 3 * step, head);
       Doubles projectedValues = ofHead(total, 3 * step + projected * channels, head);
       finish(projectedKeys, projectedValues, queryNorms, head);
-      return new Connection(projectedKeys, projectedValues, map);
+      return new Connection(projectedKeys, projectedValues, output(map, head));
+    }
+
+    /** A head's channel branch, (d, any), with the output layer behind it where there is one. */
+    private Doubles output(Doubles branch, int head) {
+      Concatenation fusion = p.fusion();
+      if (fusion == null) {
+        return branch;
+      }
+      return Doubles.of(Values.of(fusion.channelWeight()), 0, channels / 2, channels)
+          .columns(head * d, d)
+          .times(branch);
     }
 
     /** A head's part of a projection along tokens, (d, P). */
     private Doubles ofHead(double[] total, int first, int head) {
       return Doubles.of(total, first, projected, channels)
-          .part(0, projected, head * d, d)
+          .columns(head * d, d)
           .transposed();
     }
 
     /** A head's rows of one of the four projections, (d, C). */
     private Doubles weights(Values weights, int which, int head) {
-      return Doubles.of(weights, ((long) which * channels + (long) head * d) * channels, d, channels);
+      return Doubles.of(
+          weights, ((long) which * channels + (long) head * d) * channels, d, channels);
     }
 
     private static double norm(double square) {
@@ -463,7 +478,8 @@ final class PairedAttention {
       }
       connection
           .projectedValues()
-          .store(Values.of(values), ((long) item * channels + (long) head * d) * projected, projected);
+          .store(
+              Values.of(values), ((long) item * channels + (long) head * d) * projected, projected);
     }
 
     /** The channel branch with what follows it, and the spatial branch's output layer. */
@@ -481,15 +497,13 @@ final class PairedAttention {
           .run(
               batch,
               (item, _) -> {
-                Doubles branch = new Doubles(channels, channels);
+                Doubles map = new Doubles(channelOutputs, channels);
                 for (int head = 0; head < heads; head++) {
-                  branch.put(head * d, direct ? head * d : 0, branches[item * heads + head]);
+                  map.add(
+                      fusion == null ? head * d : 0,
+                      direct ? head * d : 0,
+                      branches[item * heads + head]);
                 }
-                Doubles map =
-                    fusion == null
-                        ? branch
-                        : Doubles.of(Values.of(fusion.channelWeight()), 0, channels / 2, channels)
-                            .times(branch);
                 scaleRows(map, gamma, channels - channelOutputs, channelOutputs);
                 map.store(maps, (long) item * channelOutputs * channels, channels);
               });

@@ -90,6 +90,9 @@ final class ThreadPool implements AutoCloseable {
   /** Ends the helpers. */
   @Override
   public void close() {
+    if (closed) {
+      return;
+    }
     closed = true;
     helpers.forEach(LockSupport::unpark);
     for (Helper helper : helpers) {
