@@ -224,7 +224,8 @@ class ConverterTest {
   void absurdShapesAreRefused() throws IOException {
     Map<String, StoredTensor> honest = shapes(StateLayout.of(SHARED));
     String telling =
-        ".*(downsample_layers\\.\\d\\.0|0\\.pos_embed|E\\.weight|temperature|(out1|encoder1).*conv).*";
+        ".*(downsample_layers\\.\\d\\.0|0\\.pos_embed|E\\.weight|temperature"
+            + "|(out1|encoder1).*conv).*";
     List<StateEntry> layout =
         StateLayout.of(SHARED).stream().filter(entry -> entry.name().matches(telling)).toList();
     long[] absurd = {0, 1, 3, 1L << 20, Integer.MAX_VALUE, 1L << 40};

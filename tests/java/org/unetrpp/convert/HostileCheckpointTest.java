@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -134,6 +136,38 @@ class HostileCheckpointTest {
     try (TensorFile file = TensorFiles.open(path)) {
       assertThat(file.tensor("t").toFloats()).containsExactly(0, 0, 0, 0);
     }
+  }
+
+  @Test
+  void directoryWith64BitOffsetsIsRead() throws IOException {
+    Path path = TestZip.of(TestZip.ONE_TENSOR).stored(folder.resolve("x.pth"));
+    Files.write(path, with64BitDirectory(Files.readAllBytes(path), 0));
+    try (TensorFile file = TensorFiles.open(path)) {
+      assertThat(file.tensors()).containsOnlyKeys("t");
+    }
+  }
+
+  @Test
+  void lying64BitDirectoryIsRefused() throws IOException {
+    for (long lie : new long[] {1, 1L << 40, Long.MAX_VALUE / 2}) {
+      Path path = TestZip.of(TestZip.ONE_TENSOR).stored(folder.resolve("x.pth"));
+      Files.write(path, with64BitDirectory(Files.readAllBytes(path), lie));
+      assertRefused(path, "zip");
+    }
+  }
+
+  /** The same archive with its directory's place in a 64-bit record, moved by {@code lie}. */
+  private static byte[] with64BitDirectory(byte[] zip, long lie) {
+    int end = zip.length - 22;
+    ByteBuffer old = ByteBuffer.wrap(zip).order(ByteOrder.LITTLE_ENDIAN);
+    byte[] bytes = new byte[zip.length + 56 + 20];
+    ByteBuffer changed = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).put(zip, 0, end);
+    changed.putInt(0x06064b50).putLong(44).putShort((short) 45).putShort((short) 45).putLong(0);
+    changed.putLong(old.getShort(end + 10)).putLong(old.getShort(end + 10));
+    changed.putLong(old.getInt(end + 12)).putLong(old.getInt(end + 16) + lie);
+    changed.putInt(0x07064b50).putInt(0).putLong(end).putInt(1);
+    changed.putInt(0x06054b50).putInt(0).putLong(-1).putInt(-1).putShort((short) 0);
+    return bytes;
   }
 
   @Test

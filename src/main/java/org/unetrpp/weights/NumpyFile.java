@@ -27,7 +27,8 @@ public final class NumpyFile {
   private static final int ALIGNMENT = 64;
   private static final Pattern ITEM =
       Pattern.compile(
-          "'(descr|fortran_order|shape)'\\s*:\\s*('[^']*'|True|False|\\([\\d,\\s]*\\))\\s*(,\\s*|(?=\\}))");
+          "'(descr|fortran_order|shape)'\\s*:\\s*"
+              + "('[^']*'|True|False|\\([\\d,\\s]*\\))\\s*(,\\s*|(?=\\}))");
   private static final Pattern DESCRIPTION = Pattern.compile("'([<>])f([248])'");
 
   private final Path path;

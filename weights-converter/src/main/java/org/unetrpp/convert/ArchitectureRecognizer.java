@@ -214,7 +214,8 @@ final class ArchitectureRecognizer {
   private InvalidFileException openPatch(Strides strides) {
     return new InvalidFileException(
         path,
-        "its stages have %s tokens, which several patches give, such as %s: name it with --patch DxHxW"
+        ("its stages have %s tokens, which several patches give, such as %s: "
+                + "name it with --patch DxHxW")
             .formatted(
                 strides.tokens, strides.squarePatches().stream().limit(SHOWN_PATCHES).toList()));
   }

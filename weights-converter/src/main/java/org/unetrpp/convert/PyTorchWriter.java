@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.Set;
 import org.unetrpp.files.AtomicFile;
 import org.unetrpp.model.Architecture;
 import org.unetrpp.model.StateEntry;
@@ -45,35 +46,38 @@ public final class PyTorchWriter {
       Path target, Architecture architecture, Map<String, StoredTensor> tensors, Form form)
       throws IOException {
     SequencedMap<String, StoredTensor> state = state(architecture, tensors);
-    Map<String, String> aliases = new HashMap<>();
-    for (StateEntry entry : StateLayout.of(architecture)) {
-      if (entry.aliasOf() != null) {
-        aliases.put(entry.name(), entry.aliasOf());
-      }
-    }
-    SequencedMap<String, StoredTensor> storages = new LinkedHashMap<>(state);
-    storages.keySet().removeAll(aliases.keySet());
-    List<String> keys = List.copyOf(storages.keySet());
-    Map<String, String> keyOf = new HashMap<>();
-    for (int i = 0; i < keys.size(); i++) {
-      keyOf.put(keys.get(i), Integer.toString(i));
-    }
+    Map<String, Integer> storages = storages(StateLayout.of(architecture), state.keySet());
     PickleWriter pickle = new PickleWriter();
     if (form == Form.STATE_DICT) {
       pickle.beginDict();
       pickle.text("state_dict");
     }
+    SequencedMap<Integer, StoredTensor> stored = new LinkedHashMap<>();
     pickle.beginOrderedDict();
     for (StoredTensor tensor : state.values()) {
-      String original = aliases.getOrDefault(tensor.name(), tensor.name());
+      Integer storage = storages.get(tensor.name());
       pickle.text(tensor.name());
-      pickle.tensor(tensor, keyOf.getOrDefault(original, original));
+      pickle.tensor(tensor, String.valueOf(storage));
+      stored.putIfAbsent(storage, tensor);
     }
     pickle.endItems();
     if (form == Form.STATE_DICT) {
       pickle.endItems();
     }
-    write(target, pickle.finish(), storages.values().stream().toList());
+    write(target, pickle.finish(), List.copyOf(stored.values()));
+  }
+
+  /** The number of each entry's storage, which an alias shares with its original. */
+  private static Map<String, Integer> storages(List<StateEntry> layout, Set<String> written) {
+    Map<String, Integer> storages = new HashMap<>();
+    int next = 0;
+    for (StateEntry entry : layout) {
+      if (written.contains(entry.name())) {
+        Integer shared = entry.aliasOf() == null ? null : storages.get(entry.aliasOf());
+        storages.put(entry.name(), shared == null ? next++ : shared);
+      }
+    }
+    return storages;
   }
 
   private static void write(Path target, byte[] pickle, List<StoredTensor> storages)
