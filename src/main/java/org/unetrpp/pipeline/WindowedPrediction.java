@@ -30,9 +30,10 @@ final class WindowedPrediction {
   /** Rows of (K, D, H) of the window in work. */
   private final float[][] window;
 
-  /** Importance of each row of (D, H) of a window, and its sum; empty if there is one window. */
+  /** Importance of each row of (D, H) of a window; empty if there is one window. */
   private final float[][] importance;
 
+  /** Sum of the importance of all windows at each voxel; empty if there is one window. */
   private final MemorySegment weights;
 
   /**
