@@ -31,7 +31,6 @@ import org.unetrpp.memory.ScopeStack;
  * merged in fixed order, so results are the same bytes whatever the number of threads.
  */
 public final class CpuBackend implements Backend {
-  private static final int TASK_VALUES = 1 << 16;
   private static final int ROWS_OF_COPY = 4096;
   private static final double LEAST_NORM = 1e-12;
 
@@ -231,7 +230,7 @@ public final class CpuBackend implements Backend {
     int tokens = grid.tokens();
     int rows = Math.min(tokens, ROWS_OF_COPY);
     int tasks = Math.ceilDiv(tokens, rows);
-    int rest = tokens - (tasks - 1) * rows;
+    int rest = CpuContext.lastBlock(tokens, rows);
     Primitive full = context.primitives().copy(rows, channels, from, to);
     Primitive last = context.primitives().copy(rest, channels, from, to);
     long item = (long) tokens * channels;
@@ -292,7 +291,7 @@ public final class CpuBackend implements Backend {
     float[] addend = Values.of(bias).toArray();
     forEachRow(
         x,
-        Math.max(1, TASK_VALUES / x.columns()),
+        Math.max(1, CpuContext.TASK_VALUES / x.columns()),
         (_, first, worker) -> {
           float[] values = worker.array(0, x.columns());
           to.read(first, values, x.columns());
@@ -336,18 +335,16 @@ public final class CpuBackend implements Backend {
   @Override
   public void softmax(Buffer x, Buffer y, int columns) {
     int rows = Math.toIntExact(x.elements() / columns);
-    int perTask = Math.min(rows, Math.max(1, TASK_VALUES / columns));
-    int tasks = Math.ceilDiv(rows, perTask);
+    int perTask = Math.min(rows, Math.max(1, CpuContext.TASK_VALUES / columns));
     Primitive full = context.primitives().softmax(perTask, columns);
-    Primitive last = context.primitives().softmax(rows - (tasks - 1) * perTask, columns);
-    long step = (long) perTask * columns * Float.BYTES;
-    context
-        .pool()
-        .run(
-            tasks,
-            (task, worker) ->
-                (task == tasks - 1 ? last : full)
-                    .run(worker, x.address() + task * step, y.address() + task * step));
+    Primitive last = context.primitives().softmax(CpuContext.lastBlock(rows, perTask), columns);
+    context.forEachBlock(
+        rows,
+        perTask,
+        (first, count, worker) -> {
+          long at = (long) first * columns * Float.BYTES;
+          (count == perTask ? full : last).run(worker, x.address() + at, y.address() + at);
+        });
   }
 
   @Override
@@ -416,7 +413,7 @@ public final class CpuBackend implements Backend {
   public void normalizeColumns(MatrixView x) {
     Values values = Values.of(x.buffer());
     int columns = x.columns();
-    int rowsOfTask = Math.max(1, TASK_VALUES / columns);
+    int rowsOfTask = Math.max(1, CpuContext.TASK_VALUES / columns);
     int tasks = Math.ceilDiv(x.rows(), rowsOfTask);
     double[][] sums = new double[tasks][columns];
     forEachRow(

@@ -17,7 +17,10 @@ record CpuContext(
     Primitives primitives,
     PackCache packs,
     HostAllocator workspace) {
-  private static final long TILES_OF_TASK = 16;
+  /** Values of a task that makes one pass over them: enough to outweigh starting it. */
+  static final int TASK_VALUES = 1 << 16;
+
+  private static final long TILES_OF_TASK = TASK_VALUES / Worker.TILE;
 
   static CpuContext create(int threads) {
     OneDnn oneDnn = OneDnn.instance();
@@ -49,6 +52,28 @@ record CpuContext(
             body.run(item, first, (int) Math.min(tile, end - first), worker);
           }
         });
+  }
+
+  /** Runs {@code body} on blocks of {@code perBlock} rows, the last perhaps smaller. */
+  void forEachBlock(int rows, int perBlock, BlockBody body) {
+    pool.run(
+        Math.ceilDiv(rows, perBlock),
+        (task, worker) -> {
+          int first = task * perBlock;
+          body.run(first, Math.min(perBlock, rows - first), worker);
+        });
+  }
+
+  /** Rows of the last block. */
+  static int lastBlock(int rows, int perBlock) {
+    return rows - (Math.ceilDiv(rows, perBlock) - 1) * perBlock;
+  }
+
+  /** Work on some rows. */
+  @FunctionalInterface
+  interface BlockBody {
+    /** Does {@code count} rows from row {@code first} on. */
+    void run(int first, int count, Worker worker);
   }
 
   /** Work on one tile. */

@@ -24,7 +24,7 @@ final class Head {
     int voxels = grid.tokens();
     int chunk = Math.min(voxels, CHUNK);
     int tasks = Math.ceilDiv(voxels, chunk);
-    int rest = voxels - (tasks - 1) * chunk;
+    int rest = CpuContext.lastBlock(voxels, chunk);
     boolean probabilities = output == HeadOutput.PROBABILITIES;
     Primitive softmax = context.primitives().softmaxOfColumns(p.classes(), chunk);
     Primitive lastSoftmax = context.primitives().softmaxOfColumns(p.classes(), rest);

@@ -32,8 +32,7 @@ final class Moments {
   }
 
   /** Of values that stay in the cache from the first pass over them to the second. */
-  private static Moments ofTiles(
-      Values x, long first, int count, int channels, Worker worker) {
+  private static Moments ofTiles(Values x, long first, int count, int channels, Worker worker) {
     int lanes = Math.min(count, Loops.tile(channels));
     float[] values = worker.array(0, lanes);
     float[] sums = worker.array(1, lanes);

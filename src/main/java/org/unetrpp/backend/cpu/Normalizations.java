@@ -8,8 +8,6 @@ import org.unetrpp.memory.Buffer;
 
 /** The normalizations of channels-last activations. */
 final class Normalizations {
-  private static final int TASK_VALUES = 1 << 16;
-
   private final CpuContext context;
 
   Normalizations(CpuContext context) {
@@ -19,24 +17,18 @@ final class Normalizations {
   /** Layer normalization of rows. */
   void layerNorm(Buffer x, Buffer gamma, Buffer beta, Buffer y, int channels, double epsilon) {
     int rows = Math.toIntExact(x.elements() / channels);
-    int perTask = Math.min(rows, Math.max(1, TASK_VALUES / channels));
-    int rest = rows % perTask;
+    int perTask = Math.min(rows, Math.max(1, CpuContext.TASK_VALUES / channels));
     Primitive full = context.primitives().layerNorm(perTask, channels, epsilon);
-    Primitive last = rest == 0 ? full : context.primitives().layerNorm(rest, channels, epsilon);
-    int tasks = Math.ceilDiv(rows, perTask);
-    long step = (long) perTask * channels * Float.BYTES;
-    context
-        .pool()
-        .run(
-            tasks,
-            (task, worker) ->
-                (task == tasks - 1 ? last : full)
-                    .run(
-                        worker,
-                        x.address() + task * step,
-                        y.address() + task * step,
-                        gamma.address(),
-                        beta.address()));
+    Primitive last =
+        context.primitives().layerNorm(CpuContext.lastBlock(rows, perTask), channels, epsilon);
+    context.forEachBlock(
+        rows,
+        perTask,
+        (first, count, worker) -> {
+          long at = (long) first * channels * Float.BYTES;
+          (count == perTask ? full : last)
+              .run(worker, x.address() + at, y.address() + at, gamma.address(), beta.address());
+        });
   }
 
   /** Group normalization of each item. */
@@ -61,7 +53,7 @@ final class Normalizations {
   /** The moments of each item. */
   private Moments[] moments(Values x, Grid grid, int channels) {
     int rows = grid.tokens();
-    int perTask = Math.max(1, TASK_VALUES / channels);
+    int perTask = Math.max(1, CpuContext.TASK_VALUES / channels);
     int tasks = Math.ceilDiv(rows, perTask);
     Moments[] parts = new Moments[grid.batch() * tasks];
     context

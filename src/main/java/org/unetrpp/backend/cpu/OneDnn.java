@@ -49,7 +49,6 @@ final class OneDnn {
   private final MethodHandle descriptorWithStrides;
   private final MethodHandle descriptorClone;
   private final MethodHandle descriptorDestroy;
-  private final MethodHandle descriptorEqual;
   private final MethodHandle descriptorSize;
   private final MethodHandle convolution;
   private final MethodHandle matmul;
@@ -109,7 +108,6 @@ final class OneDnn {
             "dnnl_memory_desc_create_with_strides", ADDRESS, JAVA_INT, ADDRESS, JAVA_INT, ADDRESS);
     descriptorClone = status("dnnl_memory_desc_clone", ADDRESS, POINTER);
     descriptorDestroy = status("dnnl_memory_desc_destroy", POINTER);
-    descriptorEqual = status("dnnl_memory_desc_equal", POINTER, POINTER);
     descriptorSize = function("dnnl_memory_desc_get_size", JAVA_LONG, POINTER);
     convolution =
         status(
@@ -364,15 +362,6 @@ final class OneDnn {
         return (long) descriptorSize.invokeExact(handle);
       } catch (Throwable e) {
         throw unexpected("dnnl_memory_desc_get_size", e);
-      }
-    }
-
-    /** Whether the other describes the same bytes. */
-    boolean matches(Descriptor other) {
-      try {
-        return (int) descriptorEqual.invokeExact(handle, other.handle) != 0;
-      } catch (Throwable e) {
-        throw unexpected("dnnl_memory_desc_equal", e);
       }
     }
 

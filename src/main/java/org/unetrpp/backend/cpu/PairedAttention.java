@@ -413,9 +413,7 @@ final class PairedAttention {
 
     /** A head's part of a projection along tokens, (d, P). */
     private Doubles ofHead(double[] total, int first, int head) {
-      return Doubles.of(total, first, projected, channels)
-          .columns(head * d, d)
-          .transposed();
+      return Doubles.of(total, first, projected, channels).columns(head * d, d).transposed();
     }
 
     /** A head's rows of one of the four projections, (d, C). */

@@ -97,11 +97,6 @@ final class SlabConvolution {
     return batch * slabs.size();
   }
 
-  /** Slabs of one item. */
-  int slabs() {
-    return slabs.size();
-  }
-
   /** Element of the input at which the task's slab, with its halo, starts. */
   long inputOffset(int task) {
     return (long) (task / slabs.size()) * input.depth() * inputPlane
