@@ -91,20 +91,19 @@ class GoldenNetworkTest {
     List<String> failures = new ArrayList<>();
     golden
         .modules()
-        .forEach(
-            (module, expected) -> {
-              Double error = errors.get(module);
-              if (error == null) {
-                if (missing == Missing.FAILS) {
-                  failures.add(module + " was not shown");
-                }
-                return;
-              }
-              double relative = error / expected.absmax();
-              if (!(relative <= tolerance)) {
-                failures.add(module + ": relative error " + relative + " beyond " + tolerance);
-              }
-            });
+        .forEach((module, expected) -> {
+          Double error = errors.get(module);
+          if (error == null) {
+            if (missing == Missing.FAILS) {
+              failures.add(module + " was not shown");
+            }
+            return;
+          }
+          double relative = error / expected.absmax();
+          if (!(relative <= tolerance)) {
+            failures.add(module + ": relative error " + relative + " beyond " + tolerance);
+          }
+        });
     return failures;
   }
 
@@ -135,23 +134,21 @@ class GoldenNetworkTest {
   private static Map<String, Double> run(Backend backend, Golden golden) {
     Map<String, List<String>> modulesOf = new HashMap<>(); // by the name that a box shows
     Set<String> modules = golden.modules().keySet();
-    modules.forEach(
-        module ->
-            modulesOf.computeIfAbsent(shownName(module, modules), _ -> new ArrayList<>()).add(module));
+    modules.forEach(module ->
+        modulesOf.computeIfAbsent(shownName(module, modules), _ -> new ArrayList<>()).add(module));
     Map<String, Double> errors = new HashMap<>();
-    backend.observe(
-        (name, values, rows, columns) -> {
-          List<String> shown = modulesOf.getOrDefault(name, List.of());
-          double[] actual = shown.isEmpty() ? new double[0] : backend.downloadDouble(values);
-          for (String module : shown) {
-            Golden.Recorded expected = Objects.requireNonNull(golden.modules().get(module));
-            errors.put(module, largestError(module, expected, actual, columns));
-          }
-          if (name.startsWith("out")) { // more samples of the logits
-            int head = Character.digit(name.charAt(3), 10) - 1;
-            errors.put(name, largestError(name, golden.outputs().get(head), actual, columns));
-          }
-        });
+    backend.observe((name, values, rows, columns) -> {
+      List<String> shown = modulesOf.getOrDefault(name, List.of());
+      double[] actual = shown.isEmpty() ? new double[0] : backend.downloadDouble(values);
+      for (String module : shown) {
+        Golden.Recorded expected = Objects.requireNonNull(golden.modules().get(module));
+        errors.put(module, largestError(module, expected, actual, columns));
+      }
+      if (name.startsWith("out")) { // more samples of the logits
+        int head = Character.digit(name.charAt(3), 10) - 1;
+        errors.put(name, largestError(name, golden.outputs().get(head), actual, columns));
+      }
+    });
     Architecture architecture = golden.architecture();
     try (var _ = backend.scopes().open();
         Parameters parameters = NetworkState.deterministic(backend, architecture)) {

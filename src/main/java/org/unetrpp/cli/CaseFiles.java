@@ -18,8 +18,8 @@ import org.unetrpp.files.InvalidFileException;
  *
  * @param name of the case: the file's name without its ending and channel number
  * @param folder where the files lie
- * @param files one for each channel, {@code NAME_0000.nii.gz}, {@code NAME_0001.nii.gz}, ..., or one
- *     with all of them
+ * @param files one for each channel, {@code NAME_0000.nii.gz}, {@code NAME_0001.nii.gz}, ..., or
+ *     one with all of them
  */
 record CaseFiles(String name, Path folder, List<Path> files) {
   private static final List<String> ENDINGS =
@@ -65,8 +65,7 @@ record CaseFiles(String name, Path folder, List<Path> files) {
     String ending = fileName(file).substring(stem.length());
     List<Path> files = new ArrayList<>();
     for (int channel = 0; channel < channels; channel++) {
-      Path sibling =
-          folder.resolve("%s_%04d%s".formatted(name, channel, ending));
+      Path sibling = folder.resolve("%s_%04d%s".formatted(name, channel, ending));
       if (!Files.exists(sibling)) {
         throw new InvalidFileException(
             sibling, "no such file; the model needs %d channels".formatted(channels));
@@ -78,11 +77,7 @@ record CaseFiles(String name, Path folder, List<Path> files) {
 
   private static List<Path> imagesIn(Path folder) throws IOException {
     try (Stream<Path> entries = Files.list(folder)) {
-      return entries
-          .filter(Files::isRegularFile)
-          .filter(CaseFiles::isInput)
-          .sorted()
-          .toList();
+      return entries.filter(Files::isRegularFile).filter(CaseFiles::isInput).sorted().toList();
     }
   }
 

@@ -55,9 +55,7 @@ public final class Console {
     cause.printStackTrace(out);
   }
 
-  /**
-   * How far a stage is: a bar on a terminal, a line every few seconds elsewhere.
-   */
+  /** How far a stage is: a bar on a terminal, a line every few seconds elsewhere. */
   public synchronized void progress(String newStage, long done, long total) {
     long now = System.nanoTime();
     boolean begins = !newStage.equals(stage);
@@ -102,8 +100,7 @@ public final class Console {
     double rate = seconds > 0 ? done / seconds : 0;
     String left = done == 0 ? "" : ", " + duration((total - done) / rate) + " left";
     String counts =
-        String.format(
-            Locale.ROOT, "%s %d/%d, %.2f/s%s", stage, done, total, rate, left);
+        String.format(Locale.ROOT, "%s %d/%d, %.2f/s%s", stage, done, total, rate, left);
     if (!interactive) {
       return counts;
     }

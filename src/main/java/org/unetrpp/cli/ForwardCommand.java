@@ -68,10 +68,8 @@ final class ForwardCommand extends Subcommand {
       }
       Shape shape = new Shape(image.shape());
       Tensor patch = Tensor.of(backend, shape, image.values());
-      Tensor logits =
-          new UnetrPlusPlus(architecture, parameters).forward(patch, HeadOutput.LOGITS);
-      NumpyFile.write(
-          output, new NumpyFile.Array(logits.shape().extents(), logits.toArray()));
+      Tensor logits = new UnetrPlusPlus(architecture, parameters).forward(patch, HeadOutput.LOGITS);
+      NumpyFile.write(output, new NumpyFile.Array(logits.shape().extents(), logits.toArray()));
     }
     return ExitCode.OK;
   }

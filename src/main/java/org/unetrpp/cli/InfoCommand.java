@@ -36,9 +36,7 @@ final class InfoCommand extends Subcommand {
   private static final Gson GSON =
       new GsonBuilder().setPrettyPrinting().serializeSpecialFloatingPointValues().create();
 
-  @Parameters(
-      paramLabel = "WHAT",
-      description = "A file, or synapse, btcv, acdc, lung or tumor.")
+  @Parameters(paramLabel = "WHAT", description = "A file, or synapse, btcv, acdc, lung or tumor.")
   private String what = "";
 
   @Option(names = "--json", description = "For programs.")
@@ -55,8 +53,7 @@ final class InfoCommand extends Subcommand {
     Path path = Path.of(what);
     Optional<Architecture> published = Architecture.published(what);
     if (!Files.exists(path)) {
-      return network(
-          published.orElseThrow(() -> new NoSuchFileException(what)));
+      return network(published.orElseThrow(() -> new NoSuchFileException(what)));
     }
     if (Files.isDirectory(path)) {
       throw new InvalidFileException(path, "a folder, expected a file");

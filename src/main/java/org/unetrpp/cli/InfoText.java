@@ -34,18 +34,13 @@ final class InfoText {
                 && value.getAsJsonArray().get(0).isJsonObject());
     if (!nested || isShort(value)) {
       text.append(
-          String.format(
-              Locale.ROOT, "%s%-" + NAME_WIDTH + "s %s%n", indent, name, inline(value)));
+          String.format(Locale.ROOT, "%s%-" + NAME_WIDTH + "s %s%n", indent, name, inline(value)));
       return;
     }
     text.append(indent).append(name).append(System.lineSeparator());
     if (value instanceof JsonArray array) {
-      array.forEach(
-          element ->
-              text.append(indent)
-                  .append("  ")
-                  .append(inline(element))
-                  .append(System.lineSeparator()));
+      array.forEach(element ->
+          text.append(indent).append("  ").append(inline(element)).append(System.lineSeparator()));
     } else {
       object(value.getAsJsonObject(), indent + "  ");
     }
@@ -56,10 +51,9 @@ final class InfoText {
     return value instanceof JsonObject object
         && object.size() <= 3
         && object.entrySet().stream()
-            .allMatch(
-                entry ->
-                    entry.getValue().isJsonPrimitive()
-                        || (entry.getValue().isJsonArray() && !hasObjects(entry.getValue())));
+            .allMatch(entry ->
+                entry.getValue().isJsonPrimitive()
+                    || (entry.getValue().isJsonArray() && !hasObjects(entry.getValue())));
   }
 
   private static boolean hasObjects(JsonElement array) {

@@ -56,9 +56,7 @@ public final class Main {
   private static int usageError(ParameterException exception, String[] args) {
     CommandLine command = exception.getCommandLine();
     command.getErr().println("error: " + firstLine(String.valueOf(exception.getMessage())));
-    command
-        .getErr()
-        .println("see: " + command.getCommandSpec().qualifiedName() + " --help");
+    command.getErr().println("see: " + command.getCommandSpec().qualifiedName() + " --help");
     return ExitCode.USAGE;
   }
 
@@ -88,9 +86,8 @@ public final class Main {
       case AccessDeniedException e -> e.getFile() + ": permission denied";
       case FileSystemException e when e.getReason() != null -> e.getFile() + ": " + e.getReason();
       case IOException _ when message != null -> firstLine(message);
-      case IllegalArgumentException _,
-          CommandFailedException _,
-          DeviceUnavailableException _ when message != null ->
+      case IllegalArgumentException _, CommandFailedException _, DeviceUnavailableException _
+          when message != null ->
           firstLine(message);
       default -> exception.getClass().getSimpleName() + ": " + message + " (-v shows the cause)";
     };

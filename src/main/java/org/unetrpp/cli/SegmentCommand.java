@@ -49,11 +49,7 @@ final class SegmentCommand extends Subcommand {
       })
   private List<Path> inputs = List.of();
 
-  @Option(
-      names = "--model",
-      required = true,
-      paramLabel = "M",
-      description = "The model file.")
+  @Option(names = "--model", required = true, paramLabel = "M", description = "The model file.")
   private Path model = Path.of("");
 
   @Option(
@@ -151,10 +147,8 @@ final class SegmentCommand extends Subcommand {
     SegmentationOptions options =
         SegmentationOptions.PUBLISHED
             .withWindow(
-                new SlidingWindow.Settings(
-                    step, withoutMirroring ? Mirroring.NONE : Mirroring.ALL))
-            .withProgress(
-                (stage, done, total) -> console().progress(counter + stage, done, total))
+                new SlidingWindow.Settings(step, withoutMirroring ? Mirroring.NONE : Mirroring.ALL))
+            .withProgress((stage, done, total) -> console().progress(counter + stage, done, total))
             .cancelledWhen(Interruption::requested);
     if (saveProbabilities) {
       options =
@@ -165,14 +159,18 @@ final class SegmentCommand extends Subcommand {
     Path target = targets.labels(files);
     Nifti.writeLabels(target, labels, header);
     if (saveProbabilities) {
-      Nifti.writeVolumes(
-          targets.probabilities(files), probabilities, header, VoxelType.FLOAT32);
+      Nifti.writeVolumes(targets.probabilities(files), probabilities, header, VoxelType.FLOAT32);
     }
     console().clearBar();
     System.out.println(target);
-    console().info(
-        String.format(
-            Locale.ROOT, "%s%s: %.1f s", counter, files.name(), (System.nanoTime() - start) * 1e-9));
+    console()
+        .info(
+            String.format(
+                Locale.ROOT,
+                "%s%s: %.1f s",
+                counter,
+                files.name(),
+                (System.nanoTime() - start) * 1e-9));
     return ExitCode.OK;
   }
 
@@ -184,9 +182,7 @@ final class SegmentCommand extends Subcommand {
       if (header == null) {
         header = file.header();
       }
-      file.header()
-          .geometryWarnings()
-          .forEach(warning -> console().warn(path + ": " + warning));
+      file.header().geometryWarnings().forEach(warning -> console().warn(path + ": " + warning));
       channels.addAll(file.volumes());
     }
     if (header == null || channels.isEmpty()) {
@@ -206,8 +202,8 @@ final class SegmentCommand extends Subcommand {
     }
   }
 
-  private static void requireUsable(
-      CaseFiles files, Segmenter segmenter, List<Volume> channels) throws InvalidFileException {
+  private static void requireUsable(CaseFiles files, Segmenter segmenter, List<Volume> channels)
+      throws InvalidFileException {
     try {
       segmenter.requireUsable(channels);
     } catch (IllegalArgumentException e) {
@@ -223,14 +219,18 @@ final class SegmentCommand extends Subcommand {
    */
   private record Targets(@Nullable Path output, int cases) {
     Path labels(CaseFiles files) throws IOException {
-      return output != null && isFile() ? output : folder(files).resolve(files.name() + "_seg.nii.gz");
+      return output != null && isFile()
+          ? output
+          : folder(files).resolve(files.name() + "_seg.nii.gz");
     }
 
     Path probabilities(CaseFiles files) throws IOException {
       String labels = String.valueOf(labels(files).getFileName());
       String stem = labels.replaceFirst("\\.nii(\\.gz)?$", "").replaceFirst("_seg$", "");
       Path folder = labels(files).toAbsolutePath().getParent();
-      return folder == null ? Path.of(stem + "_prob.nii.gz") : folder.resolve(stem + "_prob.nii.gz");
+      return folder == null
+          ? Path.of(stem + "_prob.nii.gz")
+          : folder.resolve(stem + "_prob.nii.gz");
     }
 
     private boolean isFile() {

@@ -82,16 +82,13 @@ public final class ModelFile implements AutoCloseable {
   /**
    * Writes a model file in one piece.
    *
-   * @param tensors values of every entry of the architecture's {@link StateLayout} that is no alias;
-   *     deep supervision heads and counters may be missing
+   * @param tensors values of every entry of the architecture's {@link StateLayout} that is no
+   *     alias; deep supervision heads and counters may be missing
    * @param type float32 or bfloat16
    * @throws IllegalArgumentException if a tensor is missing or has another shape
    */
   public static void write(
-      Path target,
-      ModelDescription description,
-      Collection<StoredTensor> tensors,
-      StoredType type)
+      Path target, ModelDescription description, Collection<StoredTensor> tensors, StoredType type)
       throws IOException {
     SequencedMap<String, StoredTensor> byName = new LinkedHashMap<>();
     tensors.forEach(tensor -> byName.put(tensor.name(), tensor));

@@ -45,8 +45,7 @@ final class NetworkPredictor implements PatchPredictor {
   @Override
   public void predict(MemorySegment input, MemorySegment probabilities) {
     Extents patch = architecture.patch();
-    Shape shape =
-        Shape.of(1, channels(), patch.depth(), patch.height(), patch.width());
+    Shape shape = Shape.of(1, channels(), patch.depth(), patch.height(), patch.width());
     turn.lock();
     try (var _ = backend.scopes().open()) {
       Tensor image = Tensor.uninitialized(backend, shape);

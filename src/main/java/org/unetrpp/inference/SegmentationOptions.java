@@ -20,8 +20,7 @@ public record SegmentationOptions(
     @Nullable ProbabilityListener probabilities) {
   /** As published: windows half a patch apart, mirrored along every axis; nobody watches. */
   public static final SegmentationOptions PUBLISHED =
-      new SegmentationOptions(
-          SlidingWindow.Settings.PUBLISHED, Progress.NONE, () -> false, null);
+      new SegmentationOptions(SlidingWindow.Settings.PUBLISHED, Progress.NONE, () -> false, null);
 
   /** Takes the probabilities of a volume, one class after the other. */
   @FunctionalInterface
@@ -30,8 +29,8 @@ public record SegmentationOptions(
      * One class is done.
      *
      * @param label which one
-     * @param probabilities on the grid of the image, (D, H, W), to keep; outside of the part of
-     *     the image that is not zero background is certain
+     * @param probabilities on the grid of the image, (D, H, W), to keep; outside of the part of the
+     *     image that is not zero background is certain
      */
     void accept(LabelClass label, float[] probabilities);
   }

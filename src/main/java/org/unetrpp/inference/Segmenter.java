@@ -55,8 +55,7 @@ public final class Segmenter implements AutoCloseable {
     this.parameters = parameters;
     this.threads = threads;
     this.predictor =
-        new NetworkPredictor(
-            backend, new UnetrPlusPlus(description.architecture(), parameters));
+        new NetworkPredictor(backend, new UnetrPlusPlus(description.architecture(), parameters));
   }
 
   /**
@@ -162,9 +161,7 @@ public final class Segmenter implements AutoCloseable {
     }
     MultiChannelImage image =
         new MultiChannelImage(
-            channels.stream().map(Volume::voxels).toList(),
-            geometry.extents(),
-            geometry.spacing());
+            channels.stream().map(Volume::voxels).toList(), geometry.extents(), geometry.spacing());
     image.requireFinite();
     return image;
   }
@@ -204,8 +201,7 @@ public final class Segmenter implements AutoCloseable {
     Arrays.fill(result, outside);
     for (int d = 0; d < crop.depth(); d++) {
       for (int h = 0; h < crop.height(); h++) {
-        int row =
-            (d + box.origin().depth()) * whole.height() + h + box.origin().height();
+        int row = (d + box.origin().depth()) * whole.height() + h + box.origin().height();
         System.arraycopy(
             values,
             (d * crop.height() + h) * crop.width(),

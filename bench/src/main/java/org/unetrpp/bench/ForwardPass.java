@@ -35,9 +35,7 @@ public final class ForwardPass implements AutoCloseable {
     scope = backend.scopes().open();
     parameters = NetworkState.deterministic(backend, architecture);
     network = new UnetrPlusPlus(architecture, parameters);
-    image =
-        DeterministicTensor.input(
-            "input", Math.toIntExact(shape(architecture).elements()));
+    image = DeterministicTensor.input("input", Math.toIntExact(shape(architecture).elements()));
   }
 
   /** One forward pass: the patch (1, C, D, H, W) goes in, the logits (1, K, D, H, W) come out. */
@@ -50,8 +48,7 @@ public final class ForwardPass implements AutoCloseable {
 
   private static Shape shape(Architecture architecture) {
     Extents patch = architecture.patch();
-    return Shape.of(
-        1, architecture.inputChannels(), patch.depth(), patch.height(), patch.width());
+    return Shape.of(1, architecture.inputChannels(), patch.depth(), patch.height(), patch.width());
   }
 
   @Override

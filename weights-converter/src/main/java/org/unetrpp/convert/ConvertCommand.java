@@ -132,15 +132,16 @@ public final class ConvertCommand extends Subcommand {
       ModelFile.write(output, description, checkpoint.tensors().values(), type.stored);
       long parameters =
           NetworkCost.parametersByPart(architecture).values().stream().mapToLong(n -> n).sum();
-      console().info(
-          String.format(
-              Locale.ROOT,
-              "%s: %d channels, %d classes, patch %s, %,d parameters",
-              checkpoint.variant().orElse("own architecture"),
-              architecture.inputChannels(),
-              architecture.classes(),
-              architecture.patch(),
-              parameters));
+      console()
+          .info(
+              String.format(
+                  Locale.ROOT,
+                  "%s: %d channels, %d classes, patch %s, %,d parameters",
+                  checkpoint.variant().orElse("own architecture"),
+                  architecture.inputChannels(),
+                  architecture.classes(),
+                  architecture.patch(),
+                  parameters));
       if (!preparation.assumption().isEmpty()) {
         console().warn(preparation.assumption());
       }

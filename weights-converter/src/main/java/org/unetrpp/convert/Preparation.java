@@ -83,10 +83,14 @@ record Preparation(PreprocessingPlan plan, List<LabelClass> labels, String assum
     return switch (variant) {
       case "synapse" ->
           new Preparation(
-              SYNAPSE, labels, "no side file: spacing and intensities are those of the published plan");
+              SYNAPSE,
+              labels,
+              "no side file: spacing and intensities are those of the published plan");
       case "tumor" ->
           new Preparation(
-              TUMOR, labels, "no side file: 1 mm voxels and normalization within the brain assumed");
+              TUMOR,
+              labels,
+              "no side file: 1 mm voxels and normalization within the brain assumed");
       default ->
           new Preparation(
               ownSpacing(architecture.inputChannels()),
