@@ -6,6 +6,8 @@ import java.util.Map;
 
 /** The contestants that there are. */
 enum ContestantKind {
+  /** This project. */
+  ENGINE,
   /** ONNX Runtime with its arena and all optimizations. */
   ONNXRUNTIME,
   /** PyTorch as Maven Central has it. */
@@ -46,13 +48,14 @@ enum ContestantKind {
   /** Environment variables of the contestant's process. */
   Map<String, String> environment() {
     return switch (this) {
-      case ONNXRUNTIME, TORCH -> Map.of();
+      case ENGINE, ONNXRUNTIME, TORCH -> Map.of();
       case TORCH_TUNED -> KEEPING_MALLOC;
     };
   }
 
   Contestant open(Setup setup) {
     return switch (this) {
+      case ENGINE -> EngineContestant.open(setup);
       case ONNXRUNTIME -> OnnxRuntimeContestant.open(setup);
       case TORCH, TORCH_TUNED -> TorchContestant.open(setup);
     };
