@@ -153,7 +153,10 @@ final class NativeLibrary {
     }
   }
 
-  /** The OpenMP runtime goes first: oneDNN then finds it under its name. */
+  /**
+   * The OpenMP runtime goes first: oneDNN then finds it under its name. Functions are looked up
+   * through oneDNN, which also finds those of the runtime that it is bound to.
+   */
   @SuppressWarnings("restricted") // loading native code is what this method is for
   private static SymbolLookup lookup(Platform platform, List<Path> files) {
     Arena process = Arena.global();

@@ -35,8 +35,6 @@ final class PairedAttention {
   /** Below this many tokens for each channel, queries, keys and values are computed. */
   private static final int TOKENS_PER_CHANNEL = 16;
 
-  private static final double LEAST_NORM = 1e-12;
-
   private final CpuBackend backend;
   private final CpuContext context;
 
@@ -116,7 +114,7 @@ final class PairedAttention {
       chunk = chunk(tokens);
       chunks = Math.ceilDiv(tokens, chunk);
       direct = tokens < TOKENS_PER_CHANNEL * channels;
-      twoProjections = !p.keys().weight().equals(p.values().weight());
+      twoProjections = HeadMaps.hasTwoProjections(p);
       long item = (long) tokens * channels;
       itemBytes = item * Float.BYTES;
       normalized = allocate(batch * item);
@@ -333,149 +331,24 @@ final class PairedAttention {
           .run(
               branches.length,
               (task, _) -> {
-                Connection connection =
-                    direct
-                        ? ofQueries(totals[task / heads], task % heads)
-                        : ofTokens(totals[task / heads], task % heads);
-                store(task / heads, task % heads, connection);
-                branches[task] = connection.channelBranch();
+                HeadMaps maps =
+                    new HeadMaps.Maker(p, totals[task / heads], task % heads).make(direct);
+                store(task / heads, task % heads, maps);
+                branches[task] = maps.channelBranch();
               });
       mapChannels(branches);
     }
 
-    /**
-     * What one head does with every token.
-     *
-     * @param logits logits from X or from the head's query, (C, P) or (d, P)
-     * @param projectedValues Vp of the head, (d, P)
-     * @param channelBranch what the head gives the channel branch: of the channels that its output
-     *     layer, or the head where there is none, writes, those from X or from the head's value
-     */
-    private record Connection(Doubles logits, Doubles projectedValues, Doubles channelBranch) {}
-
-    private Connection ofTokens(double[] total, int head) {
-      Doubles gram = Doubles.of(total, 0, channels, channels);
-      Values weights = Values.of(p.qkvv());
-      Doubles query = weights(weights, 0, head);
-      Doubles key = weights(weights, 1, head);
-      Doubles queryGram = query.times(gram);
-      Doubles keyGram = key.times(gram);
-      double[] queryNorms = new double[d];
-      double[] keyNorms = new double[d];
-      for (int c = 0; c < d; c++) {
-        queryNorms[c] = norm(queryGram.rowProduct(c, query));
-        keyNorms[c] = norm(keyGram.rowProduct(c, key));
-      }
-      Doubles map = channelMap(queryGram.times(key.transposed()), queryNorms, keyNorms, head);
-      int products = channels * channels;
-      Doubles projectedTokens = Doubles.of(total, products, projected, channels).transposed();
-      Doubles projectedOthers =
-          twoProjections
-              ? Doubles.of(total, products + projected * channels, projected, channels).transposed()
-              : projectedTokens;
-      Doubles keys = key.times(projectedTokens);
-      Doubles projectedValues = weights(weights, 3, head).times(projectedOthers);
-      finish(keys, projectedValues, queryNorms, head);
-      return new Connection(
-          query.transposed().times(keys),
-          projectedValues,
-          output(map.times(weights(weights, 2, head)), head));
-    }
-
-    private Connection ofQueries(double[] total, int head) {
-      int step = channels * d;
-      Doubles queries = Doubles.of(total, head * d * d, d, d);
-      Doubles keys = Doubles.of(total, step + head * d * d, d, d);
-      double[] queryNorms = new double[d];
-      double[] keyNorms = new double[d];
-      for (int c = 0; c < d; c++) {
-        queryNorms[c] = norm(queries.get(c, c));
-        keyNorms[c] = norm(keys.get(c, c));
-      }
-      Doubles map =
-          channelMap(Doubles.of(total, 2 * step + head * d * d, d, d), queryNorms, keyNorms, head);
-      Doubles projectedKeys = ofHead(total, 3 * step, head);
-      Doubles projectedValues = ofHead(total, 3 * step + projected * channels, head);
-      finish(projectedKeys, projectedValues, queryNorms, head);
-      return new Connection(projectedKeys, projectedValues, output(map, head));
-    }
-
-    /** A head's channel branch, (d, any), with the output layer behind it where there is one. */
-    private Doubles output(Doubles branch, int head) {
-      Concatenation fusion = p.fusion();
-      if (fusion == null) {
-        return branch;
-      }
-      return Doubles.of(Values.of(fusion.channelWeight()), 0, channels / 2, channels)
-          .columns(head * d, d)
-          .times(branch);
-    }
-
-    /** A head's part of a projection along tokens, (d, P). */
-    private Doubles ofHead(double[] total, int first, int head) {
-      return Doubles.of(total, first, projected, channels).columns(head * d, d).transposed();
-    }
-
-    /** A head's rows of one of the four projections, (d, C). */
-    private Doubles weights(Values weights, int which, int head) {
-      return Doubles.of(
-          weights, ((long) which * channels + (long) head * d) * channels, d, channels);
-    }
-
-    private static double norm(double square) {
-      return Math.max(Math.sqrt(Math.max(square, 0)), LEAST_NORM);
-    }
-
-    /** The map between the channels of a head, from the products of queries and keys. */
-    private Doubles channelMap(Doubles products, double[] queryNorms, double[] keyNorms, int head) {
-      double temperature = value(p.temperature(), head);
-      for (int row = 0; row < d; row++) {
-        for (int column = 0; column < d; column++) {
-          products.set(
-              row,
-              column,
-              products.get(row, column) * temperature / (queryNorms[row] * keyNorms[column]));
-        }
-      }
-      products.softmax();
-      return products;
-    }
-
-    /** Biases to keys and values; then the norms of the queries and the temperature to keys. */
-    private void finish(Doubles keys, Doubles values, double[] queryNorms, int head) {
-      addBias(keys, p.keys().bias());
-      addBias(values, p.values().bias());
-      double temperature = value(p.temperature2(), head);
-      for (int c = 0; c < d; c++) {
-        keys.scaleRow(c, temperature / queryNorms[c]);
-      }
-    }
-
-    private void addBias(Doubles x, @Nullable Buffer bias) {
-      if (bias != null) {
-        double[] addend = Values.of(bias).toDoubles();
-        for (int column = 0; column < projected; column++) {
-          x.addToColumn(column, addend[column]);
-        }
-      }
-    }
-
-    private static double value(Buffer buffer, int index) {
-      return Values.of(buffer).toArray()[index];
-    }
-
-    private void store(int item, int head, Connection connection) {
+    private void store(int item, int head, HeadMaps maps) {
       Values logits = Values.of(logitMaps);
       long perItem = (long) heads * logitInputs * projected;
       if (direct) {
-        connection.logits().store(logits, item * perItem + (long) head * d * projected, projected);
+        maps.logits().store(logits, item * perItem + (long) head * d * projected, projected);
       } else {
-        connection
-            .logits()
+        maps.logits()
             .store(logits, item * perItem + (long) head * projected, (long) heads * projected);
       }
-      connection
-          .projectedValues()
+      maps.projectedValues()
           .store(
               Values.of(values), ((long) item * channels + (long) head * d) * projected, projected);
     }
