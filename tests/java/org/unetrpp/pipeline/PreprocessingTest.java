@@ -39,7 +39,7 @@ class PreprocessingTest {
 
       Spacing spacing = order.apply(image.spacing());
       Extents from = order.apply(box.extents());
-      Extents to = Resampling.newExtents(from, spacing, plan.targetSpacing());
+      Extents to = Resampling.newExtents(from, spacing, plan.targetFor(spacing));
       float[] expected =
           Transposition.copy(MemorySegment.ofArray(channel), extents, box, order, workers);
       expected =
@@ -49,7 +49,23 @@ class PreprocessingTest {
       assertThat(result.extents()).isEqualTo(to);
       assertThat(result.geometry())
           .isEqualTo(
-              new CaseGeometry(extents, image.spacing(), box, order, to, plan.targetSpacing()));
+              new CaseGeometry(extents, image.spacing(), box, order, to, plan.targetFor(spacing)));
+    }
+  }
+
+  @Test
+  void aPlanWithoutTargetSpacingLeavesTheImageAtItsOwn() {
+    PreprocessingPlan plan =
+        new PreprocessingPlan(List.of(CT), null, new AxisOrder(1, 0, 2), SplineRule.PINNED);
+    float[] channel = new float[24];
+    Arrays.fill(channel, 7);
+    MultiChannelImage image =
+        new MultiChannelImage(
+            List.of(channel), new Extents(2, 3, 4), new Spacing(3, 0.7, 0.8));
+    try (Workers workers = Workers.of(1)) {
+      PreprocessedCase result = Preprocessing.run(image, plan, workers);
+      assertThat(result.extents()).isEqualTo(new Extents(3, 2, 4));
+      assertThat(result.geometry().resampledSpacing()).isEqualTo(new Spacing(0.7, 3, 0.8));
     }
   }
 

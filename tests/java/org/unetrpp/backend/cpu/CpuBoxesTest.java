@@ -295,26 +295,6 @@ class CpuBoxesTest {
   }
 
   @Test
-  void anObserverSeesTheSteps() {
-    StringBuilder names = new StringBuilder();
-    fused.observe((name, _, rows, columns) -> names.append(name).append(' '));
-    try (var _ = fused.scopes().open()) {
-      Case random = new Case(fused, 3);
-      Buffer y = random.poisoned(2L * 64 * 8);
-      fused
-          .boxes()
-          .pairedAttention(
-              random.random(2L * 64 * 8, 1),
-              attention(random, 8, 2, 64, 4, Style.SHARED_PROJECTION),
-              y,
-              2);
-    } finally {
-      fused.observe(Probe.NONE);
-    }
-    assertThat(names).contains("block.epa_block.qkvv", "block.epa_block.attn_drop");
-  }
-
-  @Test
   void parametersChangedByUploadTakeEffect() {
     Grid grid = new Grid(1, Extents.cube(4));
     try (var _ = fused.scopes().open()) {

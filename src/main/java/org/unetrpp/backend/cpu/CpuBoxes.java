@@ -10,7 +10,6 @@ import org.unetrpp.backend.HeadOutput;
 import org.unetrpp.backend.HeadParameters;
 import org.unetrpp.backend.PairedAttentionParameters;
 import org.unetrpp.backend.PatchEmbeddingParameters;
-import org.unetrpp.backend.Probe;
 import org.unetrpp.backend.ResidualBlockParameters;
 import org.unetrpp.backend.ResidualBlockParameters.Tail;
 import org.unetrpp.backend.UpsampleParameters;
@@ -22,8 +21,7 @@ import org.unetrpp.memory.DType;
 /**
  * The boxes with their steps joined: what follows a convolution is done while its slab is in the
  * cache, normalizations with given statistics are part of the weights, and attention goes without
- * queries, keys and values where that is less work. When someone looks at intermediate results, the
- * boxes are composed step by step instead.
+ * queries, keys and values where that is less work. The probe is shown none of the steps.
  */
 final class CpuBoxes extends ComposedBoxes {
   private static final float SLOPE = (float) ResidualBlockParameters.SLOPE;
@@ -46,16 +44,8 @@ final class CpuBoxes extends ComposedBoxes {
     head = new Head(context);
   }
 
-  private boolean observed() {
-    return !cpu.probe().equals(Probe.NONE);
-  }
-
   @Override
   public void patchEmbedding(Buffer x, PatchEmbeddingParameters p, Buffer y, Grid grid) {
-    if (observed()) {
-      super.patchEmbedding(x, p, y, grid);
-      return;
-    }
     Convolution shape = p.convolution();
     int channels = shape.outChannels();
     SlabConvolution plan = cpu.convolution(shape, grid.extents(), Epilogue.NONE);
@@ -93,19 +83,13 @@ final class CpuBoxes extends ComposedBoxes {
 
   @Override
   public void pairedAttention(Buffer x, PairedAttentionParameters p, Buffer y, int batch) {
-    if (observed()) {
-      super.pairedAttention(x, p, y, batch);
-    } else {
-      attention.run(x, p, y, batch);
-    }
+    attention.run(x, p, y, batch);
   }
 
   @Override
   public void residualBlock(
       Buffer x, ResidualBlockParameters p, @Nullable Buffer skip, Buffer y, Grid grid) {
-    if (observed()) {
-      super.residualBlock(x, p, skip, y, grid);
-    } else if (p.norm1() instanceof ChannelNorm.Batch norm1
+    if (p.norm1() instanceof ChannelNorm.Batch norm1
         && p.norm2() instanceof ChannelNorm.Batch norm2
         && p.shortcut() == null
         && (p.tail() == null || skip != null)) {
@@ -161,7 +145,7 @@ final class CpuBoxes extends ComposedBoxes {
               tasks,
               (task, worker) -> {
                 long at = second.outputOffset(task) * Float.BYTES;
-                long z = worker.scratch(second.outputElements(task));
+                long z = worker.scratch(second.outputElements());
                 runAdding(second, task, worker, hidden, secondWeights, x, z);
                 last.run(task, worker, z, lastWeights, y.address() + at, skip.address() + at);
               });
@@ -187,26 +171,18 @@ final class CpuBoxes extends ComposedBoxes {
 
   @Override
   public void upsample(Buffer x, UpsampleParameters p, Buffer skip, Buffer y, Grid grid) {
-    if (observed()) {
-      super.upsample(x, p, skip, y, grid);
-    } else {
-      cpu.transposedConvolution()
-          .run(
-              x,
-              p.weight(),
-              skip,
-              y,
-              grid,
-              Convolution.patches(p.inChannels(), p.outChannels(), p.stride()));
-    }
+    cpu.transposedConvolution()
+        .run(
+            x,
+            p.weight(),
+            skip,
+            y,
+            grid,
+            Convolution.patches(p.inChannels(), p.outChannels(), p.stride()));
   }
 
   @Override
   public void head(Buffer x, HeadParameters p, HeadOutput output, Buffer y, Grid grid) {
-    if (observed()) {
-      super.head(x, p, output, y, grid);
-    } else {
-      head.run(x, p, output, y, grid);
-    }
+    head.run(x, p, output, y, grid);
   }
 }

@@ -12,19 +12,24 @@ import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Buffer;
 
 /**
- * A convolution cut along the depth into slabs of few planes, each one task. In channels-last
- * activations a slab and its halo are contiguous, and the result of a slab is still in the cache
- * for what follows it in the same task. The cut depends on the shape alone.
+ * A convolution cut along the depth into slabs of one plane of the result, each one task. In
+ * channels-last activations a slab and its halo are contiguous, and the result of a slab is still
+ * in the cache for what follows it in the same task. The cut depends on the shape alone, so all
+ * convolutions with a result of the same extents have the same tasks.
+ *
+ * <p>Where a result would be one long float sum, each plane of the kernel is summed on its own and
+ * added to the others: rounding errors grow with the length of the sums.
  */
 final class SlabConvolution {
-  /** Fewer voxels than this leave oneDNN's matrix kernels half empty. */
-  private static final int LEAST_VOXELS = 32;
+  /** Longest sum that is taken in one go where the kernel has several planes. */
+  private static final int LONGEST_SUM = 512;
 
   private static final int WEIGHTS = 1;
 
   private final CpuContext context;
   private final Convolution shape;
   private final Epilogue epilogue;
+  private final int kernelPlanes;
   private final List<Slab> slabs = new ArrayList<>();
   private final SlabKey middle;
   private final long inputPlane;
@@ -32,8 +37,16 @@ final class SlabConvolution {
   private final Extents input;
   private final Extents output;
 
-  /** Planes of one task. */
-  private record Slab(int firstInput, int firstOutput, int planes, Primitive primitive) {}
+  /** The first plane that a task reads, and the steps that sum up the plane it writes. */
+  private record Slab(int firstInput, List<Step> steps) {}
+
+  /**
+   * The part of the kernel from one of its planes on, over the slab.
+   *
+   * @param part which part of the kernel
+   * @param plane of the input at which the step starts to read
+   */
+  private record Step(int part, int plane, Primitive primitive) {}
 
   /**
    * Plans a convolution.
@@ -48,43 +61,68 @@ final class SlabConvolution {
     output = shape.output(input);
     inputPlane = (long) input.height() * input.width() * shape.inChannels();
     outputPlane = (long) output.height() * output.width() * shape.outChannels();
-    int planes = planesOfSlab(output);
-    int count = Math.ceilDiv(output.depth(), planes);
-    middle = key(count / 2 * planes, planes);
-    for (int first = 0; first < output.depth(); first += planes) {
-      SlabKey key = key(first, planes);
-      Descriptor weights = key.equals(middle) ? null : weights();
-      slabs.add(
-          new Slab(
-              firstInput(first),
-              first,
-              Math.min(planes, output.depth() - first),
-              context.primitives().convolution(key, weights)));
+    Extents kernel = shape.kernel();
+    boolean split =
+        shape.stride().depth() == 1 && kernel.voxels() * shape.inChannels() > LONGEST_SUM;
+    kernelPlanes = split ? 1 : kernel.depth();
+    middle = key(output.depth() / 2, parts() / 2, epilogue);
+    for (int plane = 0; plane < output.depth(); plane++) {
+      slabs.add(planSlab(plane));
     }
   }
 
-  private static int planesOfSlab(Extents output) {
-    int plane = output.height() * output.width();
-    return Math.min(output.depth(), Math.ceilDiv(LEAST_VOXELS, plane));
+  private Slab planSlab(int plane) {
+    List<Integer> reading = new ArrayList<>(); // the parts that do not lie in the padding alone
+    for (int part = 0; part < parts(); part++) {
+      if (firstPlane(plane, part) < endPlane(plane, part)) {
+        reading.add(part);
+      }
+    }
+    List<Step> steps = new ArrayList<>();
+    for (int part : reading) {
+      boolean first = part == reading.getFirst();
+      boolean last = part == reading.getLast();
+      Epilogue ownEpilogue =
+          new Epilogue(
+              first && epilogue.bias(), !first || epilogue.addend(), last ? epilogue.slope() : 1);
+      SlabKey key = key(plane, part, ownEpilogue);
+      Descriptor weights = key.equals(middle) ? null : weights();
+      steps.add(
+          new Step(part, firstPlane(plane, part), context.primitives().convolution(key, weights)));
+    }
+    return new Slab(steps.getFirst().plane(), List.copyOf(steps));
   }
 
-  private int firstInput(int firstOutput) {
-    return Math.max(0, firstOutput * shape.stride().depth() - shape.padding().depth());
+  /** Parts of the kernel that are summed on their own. */
+  private int parts() {
+    return shape.kernel().depth() / kernelPlanes;
   }
 
-  private SlabKey key(int firstOutput, int planes) {
-    int stride = shape.stride().depth();
-    int start = firstOutput * stride - shape.padding().depth();
-    int last = Math.min(firstOutput + planes, output.depth()) - 1;
-    int end = last * stride - shape.padding().depth() + shape.kernel().depth();
-    int first = Math.max(0, start);
-    int behind = Math.min(input.depth(), end);
+  /** The first plane, in the padding too, that a part of the kernel reads for an output. */
+  private int start(int outputPlane, int part) {
+    return outputPlane * shape.stride().depth() - shape.padding().depth() + part * kernelPlanes;
+  }
+
+  private int firstPlane(int outputPlane, int part) {
+    return Math.max(0, start(outputPlane, part));
+  }
+
+  private int endPlane(int outputPlane, int part) {
+    return Math.min(input.depth(), start(outputPlane, part) + kernelPlanes);
+  }
+
+  private SlabKey key(int outputPlane, int part, Epilogue ownEpilogue) {
+    int start = start(outputPlane, part);
+    int first = firstPlane(outputPlane, part);
+    int end = endPlane(outputPlane, part);
+    Extents kernel = new Extents(kernelPlanes, shape.kernel().height(), shape.kernel().width());
     return new SlabKey(
-        shape,
-        new Extents(behind - first, input.height(), input.width()),
+        new Convolution(
+            shape.inChannels(), shape.outChannels(), kernel, shape.stride(), shape.padding()),
+        new Extents(end - first, input.height(), input.width()),
         first - start,
-        end - behind,
-        epilogue);
+        start + kernelPlanes - end,
+        ownEpilogue);
   }
 
   /** The layout that oneDNN chose for the weights of the middle slab; all others take it. */
@@ -106,18 +144,18 @@ final class SlabConvolution {
   /** Element of the output at which the task's slab starts. */
   long outputOffset(int task) {
     return (long) (task / slabs.size()) * output.depth() * outputPlane
-        + slab(task).firstOutput() * outputPlane;
+        + task % slabs.size() * outputPlane;
   }
 
-  /** Values that the task writes. */
-  long outputElements(int task) {
-    return slab(task).planes() * outputPlane;
+  /** Values that a task writes. */
+  long outputElements() {
+    return outputPlane;
   }
 
   /** Moments of what the task has written to {@code y}. */
   Moments outputMoments(int task, Worker worker, Values y) {
     int channels = shape.outChannels();
-    return Moments.ofRows(y, outputOffset(task), outputElements(task) / channels, channels, worker);
+    return Moments.ofRows(y, outputOffset(task), outputPlane / channels, channels, worker);
   }
 
   private Slab slab(int task) {
@@ -126,13 +164,17 @@ final class SlabConvolution {
 
   /** The library's names for the code of each slab. */
   List<String> implementations() {
-    return slabs.stream().map(slab -> slab.primitive().implementation()).distinct().toList();
+    return slabs.stream()
+        .flatMap(slab -> slab.steps().stream())
+        .map(step -> step.primitive().implementation())
+        .distinct()
+        .toList();
   }
 
   /**
    * Weights for {@link #run}.
    *
-   * @param weights packed
+   * @param weights address of the parts of the kernel, packed, one after the other
    * @param bias address, or 0 for none
    */
   record Packed(long weights, long bias) {}
@@ -144,21 +186,30 @@ final class SlabConvolution {
    * @param y address of the slab's output
    */
   void run(int task, Worker worker, long x, Packed packed, long y) {
-    Primitive primitive = slab(task).primitive();
-    if (epilogue.bias()) {
-      primitive.run(worker, x, packed.weights(), y, packed.bias());
-    } else {
-      primitive.run(worker, x, packed.weights(), y);
-    }
+    run(task, worker, x, packed, y, 0);
   }
 
   /**
-   * Does one task with a bias and an addend.
+   * Does one task.
    *
-   * @param addend address of what is added to the slab
+   * @param x address of the slab's input, halo included
+   * @param y address of the slab's output
+   * @param addend address of what is added to the slab, if the epilogue has that
    */
   void run(int task, Worker worker, long x, Packed packed, long y, long addend) {
-    slab(task).primitive().run(worker, x, packed.weights(), y, packed.bias(), addend);
+    Slab slab = slab(task);
+    for (int i = 0; i < slab.steps().size(); i++) {
+      Step step = slab.steps().get(i);
+      long from = x + (step.plane() - slab.firstInput()) * inputPlane * Float.BYTES;
+      long weights = packed.weights() + step.part() * partElements() * Float.BYTES;
+      if (i > 0) {
+        step.primitive().run(worker, from, weights, y, y); // adds to what the steps before wrote
+      } else if (epilogue.bias()) {
+        step.primitive().run(worker, from, weights, y, packed.bias(), addend);
+      } else {
+        step.primitive().run(worker, from, weights, y, addend);
+      }
+    }
   }
 
   /** Packs weights as they are. */
@@ -169,8 +220,8 @@ final class SlabConvolution {
             .get(
                 new Purpose(middle),
                 List.of(weight),
-                packedElements(),
-                to -> reorder(weight.address(), to));
+                parts() * partElements(),
+                to -> reorder(Values.of(weight).toArray(), to));
     return new Packed(packed, bias == null ? 0 : bias.address());
   }
 
@@ -183,8 +234,8 @@ final class SlabConvolution {
             .get(
                 new Purpose(middle),
                 from,
-                packedElements(),
-                to -> reorderScaled(weight, scales(norm), to));
+                parts() * partElements(),
+                to -> reorder(scaled(weight, scales(norm)), to));
     long bias =
         context
             .packs()
@@ -199,28 +250,45 @@ final class SlabConvolution {
 
   private record Purpose(SlabKey weightsOf) {}
 
-  private long packedElements() {
+  /** Values of the packed weights of one part of the kernel. */
+  private long partElements() {
     return Math.ceilDiv(weights().bytes(), Float.BYTES);
   }
 
-  private void reorder(long from, long to) {
+  private void reorder(float[] weight, long to) {
     Primitive reorder = context.primitives().weightReorder(middle, weights());
-    context.pool().run(1, (_, worker) -> reorder.run(worker, from, to));
+    int values = weight.length / parts();
+    long part = context.workspace().allocate((long) values * Float.BYTES);
+    try {
+      for (int i = 0; i < parts(); i++) {
+        Values.at(part, values).write(0, part(weight, i), values);
+        long target = to + i * partElements() * Float.BYTES;
+        context.pool().run(1, (_, worker) -> reorder.run(worker, part, target));
+      }
+    } finally {
+      context.workspace().release(part, (long) values * Float.BYTES);
+    }
   }
 
-  private void reorderScaled(Buffer weight, double[] scales, long to) {
+  /** The values of one part of the kernel: of (..., kD, kH, kW) the planes of that part. */
+  private float[] part(float[] weight, int part) {
+    Extents kernel = shape.kernel();
+    int taps = Math.toIntExact(kernel.voxels());
+    int ownTaps = taps / parts();
+    float[] values = new float[weight.length / parts()];
+    for (int i = 0; i < weight.length / taps; i++) {
+      System.arraycopy(weight, i * taps + part * ownTaps, values, i * ownTaps, ownTaps);
+    }
+    return values;
+  }
+
+  private static float[] scaled(Buffer weight, double[] scales) {
     float[] values = Values.of(weight).toArray();
     int perChannel = values.length / scales.length;
     for (int i = 0; i < values.length; i++) {
       values[i] = (float) (values[i] * scales[i / perChannel]);
     }
-    long scaled = context.workspace().allocate(weight.bytes());
-    try {
-      Values.at(scaled, values.length).write(0, values, values.length);
-      reorder(scaled, to);
-    } finally {
-      context.workspace().release(scaled, weight.bytes());
-    }
+    return values;
   }
 
   /** {@code gamma / sqrt(variance + epsilon)}. */
