@@ -116,7 +116,7 @@ class CpuPrimitivesTest {
         y,
         grid,
         shape);
-    double[] expected = Plain.convolution(x, weight, biased ? bias : null, grid, shape);
+    double[] expected = Expected.convolution(x, weight, biased ? bias : null, grid, shape);
     assertClose(backend.download(y), expected, tolerance(shape.inChannels() * kernel));
   }
 
@@ -137,7 +137,7 @@ class CpuPrimitivesTest {
     Buffer y = random.poisoned(grid.times(kernel).rows() * out);
     backend.transposedConvolution(random.upload(x), random.upload(weight), y, grid, shape);
     assertClose(
-        backend.download(y), Plain.transposedConvolution(x, weight, grid, shape), tolerance(in));
+        backend.download(y), Expected.transposedConvolution(x, weight, grid, shape), tolerance(in));
   }
 
   @ParameterizedTest(name = "{0}x{1}x{2}, transposed {3} {4}, accumulate {5}")
@@ -216,7 +216,7 @@ class CpuPrimitivesTest {
     Buffer y = random.poisoned(x.length);
     backend.layerNorm(
         random.upload(x), random.upload(gamma), random.upload(beta), y, channels, 1e-5);
-    assertClose(backend.download(y), Plain.layerNorm(x, gamma, beta, channels, 1e-5), 4 * ROUNDING);
+    assertClose(backend.download(y), Expected.layerNorm(x, gamma, beta, channels, 1e-5), 4 * ROUNDING);
   }
 
   @ParameterizedTest(name = "{0} channels in {1} groups, {2}x{2}x{2}")
@@ -236,7 +236,7 @@ class CpuPrimitivesTest {
     double lostToOneVoxel = edge == 1 && groups == channels ? 400 : 1;
     assertClose(
         backend.download(y),
-        Plain.groupNorm(x, gamma, beta, grid, channels, groups, 1e-5),
+        Expected.groupNorm(x, gamma, beta, grid, channels, groups, 1e-5),
         ROUNDING * meanOverDeviation * lostToOneVoxel);
   }
 
@@ -247,7 +247,7 @@ class CpuPrimitivesTest {
     Buffer y = random.poisoned(x.length);
     backend.groupNorm(random.upload(x), null, null, y, grid, 16, 16, 1e-5);
     assertClose(
-        backend.download(y), Plain.groupNorm(x, null, null, grid, 16, 16, 1e-5), 4 * ROUNDING);
+        backend.download(y), Expected.groupNorm(x, null, null, grid, 16, 16, 1e-5), 4 * ROUNDING);
   }
 
   @Test
@@ -259,7 +259,7 @@ class CpuPrimitivesTest {
     }
     Buffer y = random.upload(x);
     backend.groupNorm(y, null, null, y, grid, 2, 2, 1e-5);
-    double[] expected = Plain.groupNorm(x, null, null, grid, 2, 2, 1e-5);
+    double[] expected = Expected.groupNorm(x, null, null, grid, 2, 2, 1e-5);
     assertClose(backend.download(y), expected, 1e-4);
   }
 
@@ -307,7 +307,7 @@ class CpuPrimitivesTest {
     float[] x = random.values((long) rows * columns, 4);
     Buffer y = random.upload(x);
     backend.softmax(y, y, columns);
-    assertClose(backend.download(y), Plain.softmax(x, columns), 4 * tolerance(columns));
+    assertClose(backend.download(y), Expected.softmax(x, columns), 4 * tolerance(columns));
   }
 
   @ParameterizedTest(name = "{0} values plus {1}, repeated")
@@ -435,6 +435,6 @@ class CpuPrimitivesTest {
     backend.upload(second, weight);
     backend.convolution(input, weight, null, y, grid, shape);
     assertClose(
-        backend.download(y), Plain.convolution(x, second, null, grid, shape), tolerance(81));
+        backend.download(y), Expected.convolution(x, second, null, grid, shape), tolerance(81));
   }
 }
