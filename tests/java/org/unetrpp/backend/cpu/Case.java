@@ -6,7 +6,6 @@ import java.util.Arrays;
 import java.util.Random;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.memory.Buffer;
-import org.unetrpp.memory.DType;
 
 /** Buffers of random values on a backend, for tests. */
 final class Case {
@@ -37,7 +36,7 @@ final class Case {
   }
 
   Buffer upload(float[] values) {
-    Buffer buffer = backend.scopes().allocate(DType.FLOAT32, values.length);
+    Buffer buffer = backend.scopes().allocate(backend.computeType(), values.length);
     backend.upload(values, buffer);
     return buffer;
   }

@@ -2,8 +2,8 @@ package org.unetrpp.backend.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.unetrpp.backend.cpu.Case.assertClose;
-import static org.unetrpp.backend.cpu.Case.doubles;
 
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -11,6 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.Boxes;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.Convolution;
@@ -21,16 +22,14 @@ import org.unetrpp.backend.PairedAttentionParameters;
 import org.unetrpp.backend.PairedAttentionParameters.Concatenation;
 import org.unetrpp.backend.PairedAttentionParameters.Projection;
 import org.unetrpp.backend.PatchEmbeddingParameters;
-import org.unetrpp.backend.Probe;
 import org.unetrpp.backend.ResidualBlockParameters;
 import org.unetrpp.backend.ResidualBlockParameters.Tail;
 import org.unetrpp.backend.UpsampleParameters;
+import org.unetrpp.backend.reference.ReferenceBackend;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Buffer;
 
-/**
- * Every fused box against the same box composed from primitives, which have a test of their own.
- */
+/** Every box, fused and composed from primitives, against the reference backend in double. */
 class CpuBoxesTest {
   /**
    * Both sides round: some hundred roundings of 6e-8, of which each next layer keeps the relative
@@ -40,17 +39,20 @@ class CpuBoxesTest {
 
   private static CpuBackend fused;
   private static CpuBackend composed;
+  private static ReferenceBackend reference;
 
   @BeforeAll
   static void open() {
     fused = new CpuBackend(2);
     composed = CpuBackend.composed(2);
+    reference = new ReferenceBackend();
   }
 
   @AfterAll
   static void close() {
     fused.close();
     composed.close();
+    reference.close();
   }
 
   /** A box on random parameters; the same seed gives the same. */
@@ -59,16 +61,18 @@ class CpuBoxesTest {
   }
 
   private static void bothAgree(BoxCall call) {
-    float[] actual = result(fused, call);
-    float[] expected = result(composed, call);
-    assertClose(actual, doubles(expected), TOLERANCE);
-    assertThat(result(fused, call)).as("again").isEqualTo(actual);
+    double[] expected = result(reference, call, reference::downloadDouble);
+    float[] actual = result(fused, call, fused::download);
+    assertClose(actual, expected, TOLERANCE);
+    assertClose(result(composed, call, composed::download), expected, TOLERANCE);
+    float[] again = result(fused, call, fused::download);
+    assertThat(again).isEqualTo(actual);
   }
 
-  private static float[] result(CpuBackend backend, BoxCall call) {
-    float[] values;
+  private static <T> T result(Backend backend, BoxCall call, Function<Buffer, T> download) {
+    T values;
     try (var _ = backend.scopes().open()) {
-      values = backend.download(call.run(backend.boxes(), new Case(backend, 11)));
+      values = download.apply(call.run(backend.boxes(), new Case(backend, 11)));
     }
     assertThat(backend.allocator().bytesInUse()).isZero();
     return values;
@@ -317,7 +321,7 @@ class CpuBoxesTest {
       fused.upload(new float[16], norm.gamma());
       fused.upload(new float[16], norm.beta());
       fused.boxes().residualBlock(x, parameters, null, y, grid);
-      double[] expected = doubles(fused.download(x)); // both branches are zero now
+      double[] expected = fused.downloadDouble(x); // both branches are zero now
       for (int i = 0; i < expected.length; i++) {
         expected[i] = Math.max(expected[i], 0.01 * expected[i]);
       }
