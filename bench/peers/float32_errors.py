@@ -46,10 +46,8 @@ def errors(golden):
         found[name] = ((output.double() - exact[name]).abs().max() / exact[name].abs().max()).item()
 
     names = list(golden["modules"])
-    single = {key: value.clone() for key, value in network.state_dict().items()}
     observe(network.double(), names, keep)
-    network.float().load_state_dict(single)
-    observe(network, names, compare)
+    observe(network.float(), names, compare)  # float32 values survived the way through float64
     return found
 
 

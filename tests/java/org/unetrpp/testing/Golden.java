@@ -2,6 +2,7 @@ package org.unetrpp.testing;
 
 import com.google.gson.Gson;
 import com.google.gson.annotations.SerializedName;
+import com.google.gson.reflect.TypeToken;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
@@ -32,9 +33,21 @@ public record Golden(
 
   /** Reads {@code resources/golden/NAME.json.gz}. */
   public static Golden read(String name) {
+    return parse(name, TypeToken.get(Golden.class));
+  }
+
+  /**
+   * PyTorch's own float32 error of each module, relative to the largest absolute value of its
+   * output: {@code resources/golden/NAME-float32.json.gz}.
+   */
+  public static Map<String, Double> torchErrors(String name) {
+    return parse(name + "-float32", new TypeToken<>() {});
+  }
+
+  private static <T> T parse(String name, TypeToken<T> type) {
     try (InputStream in = Golden.class.getResourceAsStream("/golden/" + name + ".json.gz");
         Reader reader = new InputStreamReader(new GZIPInputStream(in), StandardCharsets.UTF_8)) {
-      return new Gson().fromJson(reader, Golden.class);
+      return new Gson().fromJson(reader, type);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
