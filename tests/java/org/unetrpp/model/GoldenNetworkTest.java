@@ -88,7 +88,10 @@ class GoldenNetworkTest {
 
   /** Modules whose recorded samples differ by more than their share of the tensor's absmax. */
   private static List<String> modulesBeyond(
-      ToDoubleFunction<String> tolerance, Golden golden, Map<String, Double> errors, Missing missing) {
+      ToDoubleFunction<String> tolerance,
+      Golden golden,
+      Map<String, Double> errors,
+      Missing missing) {
     List<String> failures = new ArrayList<>();
     golden
         .modules()
@@ -102,8 +105,8 @@ class GoldenNetworkTest {
           }
           double relative = error / expected.absmax();
           double allowed = tolerance.applyAsDouble(module);
-              if (!(relative <= allowed)) {
-                failures.add(module + ": relative error " + relative + " beyond " + allowed);
+          if (!(relative <= allowed)) {
+            failures.add(module + ": relative error " + relative + " beyond " + allowed);
           }
         });
     return failures;

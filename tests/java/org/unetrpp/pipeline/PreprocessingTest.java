@@ -60,8 +60,7 @@ class PreprocessingTest {
     float[] channel = new float[24];
     Arrays.fill(channel, 7);
     MultiChannelImage image =
-        new MultiChannelImage(
-            List.of(channel), new Extents(2, 3, 4), new Spacing(3, 0.7, 0.8));
+        new MultiChannelImage(List.of(channel), new Extents(2, 3, 4), new Spacing(3, 0.7, 0.8));
     try (Workers workers = Workers.of(1)) {
       PreprocessedCase result = Preprocessing.run(image, plan, workers);
       assertThat(result.extents()).isEqualTo(new Extents(3, 2, 4));

@@ -216,7 +216,8 @@ class CpuPrimitivesTest {
     Buffer y = random.poisoned(x.length);
     backend.layerNorm(
         random.upload(x), random.upload(gamma), random.upload(beta), y, channels, 1e-5);
-    assertClose(backend.download(y), Expected.layerNorm(x, gamma, beta, channels, 1e-5), 4 * ROUNDING);
+    assertClose(
+        backend.download(y), Expected.layerNorm(x, gamma, beta, channels, 1e-5), 4 * ROUNDING);
   }
 
   @ParameterizedTest(name = "{0} channels in {1} groups, {2}x{2}x{2}")

@@ -76,8 +76,7 @@ final class Expected {
 
   static double[] softmax(float[] x, int columns) {
     return run(
-        x.length,
-        (reference, y) -> reference.backend.softmax(reference.upload(x), y, columns));
+        x.length, (reference, y) -> reference.backend.softmax(reference.upload(x), y, columns));
   }
 
   private static double[] run(long elements, BiConsumer<Expected, Buffer> primitive) {

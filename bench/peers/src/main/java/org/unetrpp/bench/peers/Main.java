@@ -33,7 +33,8 @@ final class Main implements Callable<Integer> {
   @Option(
       names = "--contestants",
       split = ",",
-      description = "names in the order of their passes, of engine, onnxruntime, torch, torch-tuned")
+      description =
+          "names in the order of their passes, of engine, onnxruntime, torch, torch-tuned")
   private List<String> contestants = List.of("engine", "onnxruntime", "torch", "torch-tuned");
 
   @Option(names = "--threads", description = "threads of each contestant")
