@@ -39,7 +39,7 @@ class PreprocessingTest {
 
       Spacing spacing = order.apply(image.spacing());
       Extents from = order.apply(box.extents());
-      Extents to = Resampling.newExtents(from, spacing, plan.targetSpacing());
+      Extents to = Resampling.newExtents(from, spacing, plan.targetFor(spacing));
       float[] expected =
           Transposition.copy(MemorySegment.ofArray(channel), extents, box, order, workers);
       expected =
@@ -49,7 +49,7 @@ class PreprocessingTest {
       assertThat(result.extents()).isEqualTo(to);
       assertThat(result.geometry())
           .isEqualTo(
-              new CaseGeometry(extents, image.spacing(), box, order, to, plan.targetSpacing()));
+              new CaseGeometry(extents, image.spacing(), box, order, to, plan.targetFor(spacing)));
     }
   }
 
