@@ -18,6 +18,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 import org.unetrpp.files.InvalidFileException;
+import org.unetrpp.testing.TestResources;
 import org.unetrpp.weights.StoredTensor;
 import org.unetrpp.weights.StoredType;
 import org.unetrpp.weights.TensorFile;

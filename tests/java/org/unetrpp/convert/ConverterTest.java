@@ -19,6 +19,7 @@ import org.unetrpp.model.Fusion;
 import org.unetrpp.model.StateEntry;
 import org.unetrpp.model.StateLayout;
 import org.unetrpp.model.TokenProjection;
+import org.unetrpp.testing.TestResources;
 import org.unetrpp.weights.SafeTensors;
 import org.unetrpp.weights.StoredTensor;
 import org.unetrpp.weights.StoredType;

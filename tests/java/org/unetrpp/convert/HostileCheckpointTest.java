@@ -27,6 +27,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.unetrpp.files.InvalidFileException;
+import org.unetrpp.testing.TestResources;
 import org.unetrpp.weights.StoredTensor;
 import org.unetrpp.weights.TensorFile;
 import org.unetrpp.weights.TensorFiles;

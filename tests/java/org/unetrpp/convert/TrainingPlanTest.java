@@ -15,6 +15,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.unetrpp.files.InvalidFileException;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.image.Spacing;
+import org.unetrpp.testing.TestResources;
 
 class TrainingPlanTest {
   @TempDir Path folder;

@@ -3,13 +3,13 @@ package org.unetrpp.cli;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.unetrpp.files.InvalidFileException;
 
@@ -19,13 +19,13 @@ import org.unetrpp.files.InvalidFileException;
  * @param name of the case: the file's name without its ending and channel number
  * @param folder where the files lie
  * @param files one for each channel, {@code NAME_0000.nii.gz}, {@code NAME_0001.nii.gz}, ..., or
- *     one with all of them
+ *     one with all of them; they need not exist
  */
 record CaseFiles(String name, Path folder, List<Path> files) {
-  private static final List<String> ENDINGS =
-      List.of(".nii.gz", ".nii", ".hdr.gz", ".hdr", ".img.gz", ".img");
-  private static final Pattern CHANNEL = Pattern.compile("(.+)_(\\d{4})");
-  private static final List<String> OWN_ENDINGS = List.of("_seg", "_prob");
+  private static final Pattern IMAGE_NAME =
+      Pattern.compile("(?<stem>.+)(?<ending>\\.(nii|hdr|img)(\\.gz)?)", Pattern.CASE_INSENSITIVE);
+  private static final Pattern CHANNEL = Pattern.compile("(?<name>.+)_(?<channel>\\d{4})");
+  private static final Pattern OWN_RESULT = Pattern.compile(".+_(seg|prob)");
 
   CaseFiles {
     files = List.copyOf(files);
@@ -36,7 +36,8 @@ record CaseFiles(String name, Path folder, List<Path> files) {
    * wrote; files named with channel numbers make one case together.
    *
    * @param channels of a case
-   * @throws InvalidFileException if a channel's file is missing or a folder holds no image
+   * @throws InvalidFileException if a folder holds no image, two images have one name, or a case
+   *     has more channels
    */
   static List<CaseFiles> find(List<Path> inputs, int channels) throws IOException {
     Map<Path, CaseFiles> cases = new LinkedHashMap<>();
@@ -47,32 +48,59 @@ record CaseFiles(String name, Path folder, List<Path> files) {
       }
       for (Path file : files) {
         CaseFiles found = of(file, channels);
-        cases.putIfAbsent(found.folder.resolve(found.name), found);
+        CaseFiles same = cases.putIfAbsent(found.folder.resolve(found.name), found);
+        if (same != null && !same.isOf(found)) {
+          throw new InvalidFileException(
+              file, "names the same case as " + same.files.getFirst().getFileName());
+        }
       }
     }
     return List.copyOf(cases.values());
   }
 
-  private static CaseFiles of(Path file, int channels) throws IOException {
-    Path parent = file.toAbsolutePath().getParent();
+  /** Whether a path has the name of an image file. */
+  static boolean isImageName(Path file) {
+    return IMAGE_NAME.matcher(fileName(file)).matches();
+  }
+
+  private static CaseFiles of(Path file, int channels) throws InvalidFileException {
+    Path parent = file.toAbsolutePath().normalize().getParent();
     Path folder = parent == null ? Path.of("/") : parent;
     String stem = stem(file);
+    String ending = fileName(file).substring(stem.length());
     Matcher numbered = CHANNEL.matcher(stem);
     if (!numbered.matches()) {
       return new CaseFiles(stem, folder, List.of(file));
     }
-    String name = numbered.group(1);
-    String ending = fileName(file).substring(stem.length());
-    List<Path> files = new ArrayList<>();
-    for (int channel = 0; channel < channels; channel++) {
-      Path sibling = folder.resolve("%s_%04d%s".formatted(name, channel, ending));
-      if (!Files.exists(sibling)) {
+    String name = numbered.group("name");
+    if (Integer.parseInt(numbered.group("channel")) >= channels) {
+      // A number such as a year, unless it continues the numbers of a case.
+      if (Files.exists(folder.resolve(name + "_0000" + ending))) {
         throw new InvalidFileException(
-            sibling, "no such file; the model needs %d channels".formatted(channels));
+            file,
+            "one more channel than the model takes (%d: %s_0000 to %s_%04d)"
+                .formatted(channels, name, name, channels - 1));
       }
-      files.add(sibling);
+      return new CaseFiles(stem, folder, List.of(file));
     }
+    Path named = file.getParent();
+    List<Path> files =
+        IntStream.range(0, channels)
+            .mapToObj(channel -> "%s_%04d%s".formatted(name, channel, ending))
+            .map(sibling -> named == null ? Path.of(sibling) : named.resolve(sibling))
+            .toList();
     return new CaseFiles(name, folder, files);
+  }
+
+  /** Whether another case is of the same files; the two of a pair are one image. */
+  private boolean isOf(CaseFiles other) {
+    return keys().equals(other.keys());
+  }
+
+  private List<String> keys() {
+    return files.stream()
+        .map(file -> fileName(file).toLowerCase(Locale.ROOT).replaceFirst("\\.img", ".hdr"))
+        .toList();
   }
 
   private static List<Path> imagesIn(Path folder) throws IOException {
@@ -83,23 +111,15 @@ record CaseFiles(String name, Path folder, List<Path> files) {
 
   private static boolean isInput(Path file) {
     String name = fileName(file);
-    String lower = name.toLowerCase(Locale.ROOT);
-    boolean image = ENDINGS.stream().anyMatch(lower::endsWith);
-    boolean second = lower.endsWith(".img") || lower.endsWith(".img.gz"); // of a pair
-    boolean own = OWN_ENDINGS.stream().anyMatch(stem(file)::endsWith);
-    return image && !second && !own && !name.startsWith(".");
+    boolean second = name.matches("(?i).+\\.img(\\.gz)?"); // of a pair
+    boolean own = OWN_RESULT.matcher(stem(file)).matches();
+    return isImageName(file) && !second && !own && !name.startsWith(".");
   }
 
   /** The file's name without its ending. */
   private static String stem(Path file) {
-    String name = fileName(file);
-    String lower = name.toLowerCase(Locale.ROOT);
-    for (String ending : ENDINGS) {
-      if (lower.endsWith(ending)) {
-        return name.substring(0, name.length() - ending.length());
-      }
-    }
-    return name;
+    Matcher image = IMAGE_NAME.matcher(fileName(file));
+    return image.matches() ? image.group("stem") : fileName(file);
   }
 
   private static String fileName(Path file) {

@@ -5,6 +5,8 @@ import picocli.CommandLine.Option;
 
 /** Options that every command has. */
 public final class CommonOptions {
+  private static final String TERMINAL_PROPERTY = "unetrpp.terminal";
+
   @Option(
       names = {"-v", "--verbose"},
       description = "Show the causes of errors.")
@@ -20,12 +22,21 @@ public final class CommonOptions {
   private @Nullable Console console;
 
   /** Where the command's messages go. */
-  @SuppressWarnings("SystemConsoleNull") // jdk.console can still be set to a provider without one
   public Console console() {
     if (console == null) {
-      java.io.Console terminal = System.console();
-      console = new Console(System.err, log, terminal != null && terminal.isTerminal());
+      console = new Console(System.err, log, isTerminal());
     }
     return console;
+  }
+
+  /** Whether a person watches: what the launcher found about the error stream, else a guess. */
+  @SuppressWarnings("SystemConsoleNull") // jdk.console can still be set to a provider without one
+  private static boolean isTerminal() {
+    String told = System.getProperty(TERMINAL_PROPERTY);
+    if (told != null) {
+      return Boolean.parseBoolean(told);
+    }
+    java.io.Console terminal = System.console();
+    return terminal != null && terminal.isTerminal();
   }
 }

@@ -26,6 +26,7 @@ public final class Console {
   private boolean barShown;
   private String stage = "";
   private long stageStart;
+  private long doneAtStart;
   private long lastShown;
 
   Console(PrintStream out, Format format, boolean interactive) {
@@ -62,6 +63,7 @@ public final class Console {
     if (begins) {
       stage = newStage;
       stageStart = now;
+      doneAtStart = done;
       lastShown = now;
     }
     long interval = interactive ? REFRESH_NANOS : LINE_NANOS;
@@ -97,10 +99,12 @@ public final class Console {
 
   private String progressLine(long done, long total, double seconds) {
     double fraction = total == 0 ? 1 : (double) done / total;
-    double rate = seconds > 0 ? done / seconds : 0;
-    String left = done == 0 ? "" : ", " + duration((total - done) / rate) + " left";
-    String counts =
-        String.format(Locale.ROOT, "%s %d/%d, %.2f/s%s", stage, done, total, rate, left);
+    String counts = "%s %d/%d".formatted(stage, done, total);
+    if (seconds > 0 && done > doneAtStart) { // the first unit is told when it is done
+      double rate = (done - doneAtStart) / seconds;
+      counts +=
+          String.format(Locale.ROOT, ", %.2f/s, %s left", rate, duration((total - done) / rate));
+    }
     if (!interactive) {
       return counts;
     }

@@ -8,6 +8,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.HeadOutput;
+import org.unetrpp.backend.Probe;
 import org.unetrpp.engine.Engine;
 import org.unetrpp.files.InvalidFileException;
 import org.unetrpp.grid.Extents;
@@ -80,7 +81,7 @@ final class ForwardCommand extends Subcommand {
     List<Integer> expected =
         List.of(architecture.inputChannels(), patch.depth(), patch.height(), patch.width());
     List<Integer> shape = image.shape();
-    if (shape.size() != 5 || !shape.subList(1, 5).equals(expected)) {
+    if (shape.size() != 5 || shape.getFirst() < 1 || !shape.subList(1, 5).equals(expected)) {
       throw new InvalidFileException(
           input,
           "shape %s, expected (B, %d, %d, %d, %d)"
@@ -94,7 +95,7 @@ final class ForwardCommand extends Subcommand {
     return image;
   }
 
-  private static org.unetrpp.backend.Probe dumpingTo(Path folder, Backend backend) {
+  private static Probe dumpingTo(Path folder, Backend backend) {
     return (name, values, rows, columns) -> {
       NumpyFile.Array array =
           new NumpyFile.Array(List.of(Math.toIntExact(rows), columns), backend.download(values));

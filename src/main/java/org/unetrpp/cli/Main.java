@@ -1,9 +1,12 @@
 package org.unetrpp.cli;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.util.ServiceLoader;
 import java.util.concurrent.CancellationException;
 import org.unetrpp.engine.Device;
@@ -42,7 +45,15 @@ public final class Main {
     line.setExecutionExceptionHandler((exception, command, _) -> failure(exception, command));
     try (var _ = Interruption.watch()) {
       return args.length == 0 ? line.execute("--help") : line.execute(args);
+    } catch (OutOfMemoryError e) {
+      new CommonOptions().console().error(outOfMemory(e));
+      return ExitCode.FAILED;
     }
+  }
+
+  private static String outOfMemory(OutOfMemoryError error) {
+    return "out of memory (%s); Java may use %s"
+        .formatted(error.getMessage(), MemorySize.text(Runtime.getRuntime().maxMemory()));
   }
 
   private static Device device(String name) {
@@ -61,12 +72,16 @@ public final class Main {
   }
 
   private static int failure(Exception exception, CommandLine command) {
-    return report(exception, options(command));
+    return report(exception, "", options(command));
   }
 
-  /** Tells the user of a failure and returns the exit code that goes with it. */
-  static int report(Exception exception, CommonOptions options) {
-    options.console().error(message(exception));
+  /**
+   * Tells the user of a failure and returns the exit code that goes with it.
+   *
+   * @param prefix of the message, such as which case it is
+   */
+  static int report(Exception exception, String prefix, CommonOptions options) {
+    options.console().error(prefix + message(exception));
     if (options.verbose) {
       options.console().trace(exception);
     }
@@ -84,9 +99,15 @@ public final class Main {
       case CancellationException _ -> "cancelled";
       case NoSuchFileException e -> e.getFile() + ": no such file";
       case AccessDeniedException e -> e.getFile() + ": permission denied";
+      case FileAlreadyExistsException e -> e.getFile() + ": exists and is no folder";
+      case NotDirectoryException e -> e.getFile() + ": not a folder";
       case FileSystemException e when e.getReason() != null -> e.getFile() + ": " + e.getReason();
       case IOException _ when message != null -> firstLine(message);
-      case IllegalArgumentException _, CommandFailedException _, DeviceUnavailableException _
+      case UncheckedIOException e when e.getCause() != null -> message(e.getCause());
+      case IllegalArgumentException _,
+          ArithmeticException _,
+          CommandFailedException _,
+          DeviceUnavailableException _
           when message != null ->
           firstLine(message);
       default -> exception.getClass().getSimpleName() + ": " + message + " (-v shows the cause)";

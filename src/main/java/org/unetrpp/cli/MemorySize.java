@@ -8,7 +8,20 @@ import java.util.regex.Pattern;
 final class MemorySize {
   private static final Pattern FORM = Pattern.compile("(\\d+(?:\\.\\d+)?)([kmgt]?)(?:i?b)?");
 
+  private static final String[] UNITS = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+
   private MemorySize() {}
+
+  /** A size for people, such as {@code 1.5 GiB}. */
+  static String text(long bytes) {
+    int unit = 0;
+    double size = bytes;
+    while (size >= 1024 && unit < UNITS.length - 1) {
+      size /= 1024;
+      unit++;
+    }
+    return String.format(Locale.ROOT, unit == 0 ? "%.0f %s" : "%.1f %s", size, UNITS[unit]);
+  }
 
   /**
    * Bytes of a text such as {@code 4g}, {@code 900m} or {@code 1.5GiB}; units are powers of 1024.

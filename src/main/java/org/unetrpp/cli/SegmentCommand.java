@@ -19,6 +19,7 @@ import org.unetrpp.image.VoxelType;
 import org.unetrpp.inference.LabelClass;
 import org.unetrpp.inference.SegmentationOptions;
 import org.unetrpp.inference.Segmenter;
+import org.unetrpp.pipeline.ChannelPlan;
 import org.unetrpp.pipeline.Mirroring;
 import org.unetrpp.pipeline.SlidingWindow;
 import picocli.CommandLine.Command;
@@ -35,18 +36,15 @@ import picocli.CommandLine.Spec;
     description = "Segments volumes: writes CASE_seg.nii.gz on the grid of each image.",
     mixinStandardHelpOptions = true)
 final class SegmentCommand extends Subcommand {
-  private static final double BYTES_PER_GIBIBYTE = 1L << 30;
-
   @Spec private CommandSpec command = CommandSpec.create();
   @Mixin private DeviceOptions device = new DeviceOptions();
 
   @Parameters(
       paramLabel = "INPUT",
       arity = "1..*",
-      description = {
-        "Images or folders of images (NIfTI). Several channels: CASE_0000.nii.gz,",
-        "CASE_0001.nii.gz, ... or one 4-D file."
-      })
+      description =
+          "Images or folders of images (NIfTI). Several channels: CASE_0000.nii.gz, "
+              + "CASE_0001.nii.gz, ... or one 4-D file.")
   private List<Path> inputs = List.of();
 
   @Option(names = "--model", required = true, paramLabel = "M", description = "The model file.")
@@ -101,61 +99,52 @@ final class SegmentCommand extends Subcommand {
     try (Segmenter segmenter = Segmenter.open(model, device.device(), device.threads())) {
       int channels = segmenter.description().architecture().inputChannels();
       List<CaseFiles> cases = CaseFiles.find(inputs, channels);
-      Targets targets = new Targets(output, cases.size());
-      return cases.size() == 1
-          ? segment(segmenter, cases.getFirst(), targets, "")
-          : segmentAll(segmenter, cases, targets);
+      Targets targets = Targets.prepare(output, cases);
+      if (cases.size() > 1) {
+        return segmentAll(segmenter, cases, targets);
+      }
+      segment(segmenter, cases.getFirst(), targets, "");
+      return ExitCode.OK;
     }
   }
 
   /** A case that fails does not keep the others from being segmented. */
   private int segmentAll(Segmenter segmenter, List<CaseFiles> cases, Targets targets) {
-    int worst = ExitCode.OK;
+    int first = ExitCode.OK;
     int failures = 0;
     for (int i = 0; i < cases.size(); i++) {
       String counter = "[%d/%d] ".formatted(i + 1, cases.size());
-      int code;
       try {
-        code = segment(segmenter, cases.get(i), targets, counter);
+        segment(segmenter, cases.get(i), targets, counter);
       } catch (CancellationException e) {
         throw e;
       } catch (IOException | RuntimeException e) {
-        code = Main.report(e, common());
-      }
-      if (code != ExitCode.OK) {
+        int code = Main.report(e, counter, common());
+        first = failures == 0 ? code : first;
         failures++;
-        worst = worst == ExitCode.OK ? code : worst;
       }
     }
     if (failures > 0) {
       console().error("%d of %d cases failed".formatted(failures, cases.size()));
     }
-    return worst;
+    return first;
   }
 
-  private int segment(Segmenter segmenter, CaseFiles files, Targets targets, String counter)
+  private void segment(Segmenter segmenter, CaseFiles files, Targets targets, String counter)
       throws IOException {
     long start = System.nanoTime();
-    targets.requireDistinct(files);
+    List<NiftiFile> images = open(files, segmenter);
+    NiftiHeader header = images.getFirst().header();
+    requireMemory(files, header.geometry(), segmenter);
     List<Volume> channels = new ArrayList<>();
-    NiftiHeader header = read(files, channels);
-    Geometry geometry = channels.getFirst().geometry();
-    requireMemory(segmenter.peakBytes(geometry, saveProbabilities));
+    for (NiftiFile image : images) {
+      channels.addAll(image.volumes());
+    }
     requireUsable(files, segmenter, channels);
 
     List<Volume> probabilities = new ArrayList<>();
-    SegmentationOptions options =
-        SegmentationOptions.PUBLISHED
-            .withWindow(
-                new SlidingWindow.Settings(step, withoutMirroring ? Mirroring.NONE : Mirroring.ALL))
-            .withProgress((stage, done, total) -> console().progress(counter + stage, done, total))
-            .cancelledWhen(Interruption::requested);
-    if (saveProbabilities) {
-      options =
-          options.withProbabilities(
-              (LabelClass _, float[] values) -> probabilities.add(new Volume(geometry, values)));
-    }
-    LabelVolume labels = segmenter.segment(channels, options);
+    LabelVolume labels =
+        segmenter.segment(channels, options(header.geometry(), probabilities, counter));
     Path target = targets.labels(files);
     Nifti.writeLabels(target, labels, header);
     if (saveProbabilities) {
@@ -163,42 +152,67 @@ final class SegmentCommand extends Subcommand {
     }
     console().clearBar();
     System.out.println(target);
-    console()
-        .info(
-            String.format(
-                Locale.ROOT,
-                "%s%s: %.1f s",
-                counter,
-                files.name(),
-                (System.nanoTime() - start) * 1e-9));
-    return ExitCode.OK;
+    double seconds = (System.nanoTime() - start) * 1e-9;
+    console().info(String.format(Locale.ROOT, "%s%s: %.1f s", counter, files.name(), seconds));
   }
 
-  /** Reads the channels of a case into {@code channels} and returns the first file's header. */
-  private NiftiHeader read(CaseFiles files, List<Volume> channels) throws IOException {
-    NiftiHeader header = null;
+  private SegmentationOptions options(
+      Geometry geometry, List<Volume> probabilities, String counter) {
+    SlidingWindow.Settings window =
+        new SlidingWindow.Settings(step, withoutMirroring ? Mirroring.NONE : Mirroring.ALL);
+    SegmentationOptions options =
+        SegmentationOptions.PUBLISHED
+            .withWindow(window)
+            .withProgress((stage, done, total) -> console().progress(counter + stage, done, total))
+            .cancelledWhen(Interruption::requested);
+    return saveProbabilities
+        ? options.withProbabilities(
+            (LabelClass _, float[] values) -> probabilities.add(new Volume(geometry, values)))
+        : options;
+  }
+
+  /** Opens the files of a case, without their voxels, and checks that they are enough. */
+  private List<NiftiFile> open(CaseFiles files, Segmenter segmenter) throws IOException {
+    List<NiftiFile> images = new ArrayList<>();
+    List<ChannelPlan> expected = segmenter.description().preprocessing().channels();
+    long volumes = 0;
     for (Path path : files.files()) {
-      NiftiFile file = Nifti.open(path);
-      if (header == null) {
-        header = file.header();
+      if (!Files.exists(path)) {
+        String needed = expected.size() == 1 ? "" : "; the model needs " + names(expected);
+        throw new InvalidFileException(path, "no such file" + needed);
       }
-      file.header().geometryWarnings().forEach(warning -> console().warn(path + ": " + warning));
-      channels.addAll(file.volumes());
+      NiftiFile image = Nifti.open(path);
+      image.header().geometryWarnings().forEach(warning -> console().warn(path + ": " + warning));
+      volumes += image.header().volumeCount();
+      images.add(image);
     }
-    if (header == null || channels.isEmpty()) {
-      throw new InvalidFileException(files.files().getFirst(), "holds no volume");
+    if (volumes != expected.size()) {
+      throw new InvalidFileException(
+          files.files().getFirst(),
+          "%d channel%s, but the model needs %s"
+              .formatted(volumes, volumes == 1 ? "" : "s", names(expected)));
     }
-    return header;
+    return images;
   }
 
-  private void requireMemory(long needed) {
-    if (maxBytes != null && needed > maxBytes) {
+  private static String names(List<ChannelPlan> channels) {
+    String names = String.join(", ", channels.stream().map(ChannelPlan::name).toList());
+    return "%d: %s".formatted(channels.size(), names);
+  }
+
+  private void requireMemory(CaseFiles files, Geometry geometry, Segmenter segmenter) {
+    if (maxBytes == null) {
+      return;
+    }
+    long image = geometry.extents().voxels() * Float.BYTES;
+    int results = saveProbabilities ? segmenter.description().labels().size() : 0;
+    long voxels = image * (segmenter.description().architecture().inputChannels() + results);
+    long needed = voxels + segmenter.peakBytes(geometry, saveProbabilities);
+    if (needed > maxBytes) {
       throw new CommandFailedException(
-          String.format(
-              Locale.ROOT,
-              "the case needs about %.1f GiB, more than --max-memory allows (%.1f GiB)",
-              needed / BYTES_PER_GIBIBYTE,
-              maxBytes / BYTES_PER_GIBIBYTE));
+          "%s: needs about %s of memory, more than --max-memory allows (%s)"
+              .formatted(
+                  files.files().getFirst(), MemorySize.text(needed), MemorySize.text(maxBytes)));
     }
   }
 
@@ -208,46 +222,6 @@ final class SegmentCommand extends Subcommand {
       segmenter.requireUsable(channels);
     } catch (IllegalArgumentException e) {
       throw new InvalidFileException(files.files().getFirst(), String.valueOf(e.getMessage()), e);
-    }
-  }
-
-  /**
-   * Where results go.
-   *
-   * @param output what the user named, if anything
-   * @param cases how many there are
-   */
-  private record Targets(@Nullable Path output, int cases) {
-    Path labels(CaseFiles files) throws IOException {
-      return output != null && isFile()
-          ? output
-          : folder(files).resolve(files.name() + "_seg.nii.gz");
-    }
-
-    Path probabilities(CaseFiles files) throws IOException {
-      String labels = String.valueOf(labels(files).getFileName());
-      String stem = labels.replaceFirst("\\.nii(\\.gz)?$", "").replaceFirst("_seg$", "");
-      Path folder = labels(files).toAbsolutePath().getParent();
-      return folder == null
-          ? Path.of(stem + "_prob.nii.gz")
-          : folder.resolve(stem + "_prob.nii.gz");
-    }
-
-    private boolean isFile() {
-      return cases == 1 && output != null && output.toString().matches(".*\\.nii(\\.gz)?");
-    }
-
-    private Path folder(CaseFiles files) throws IOException {
-      return output == null ? files.folder() : Files.createDirectories(output);
-    }
-
-    void requireDistinct(CaseFiles files) throws IOException {
-      Path target = labels(files).toAbsolutePath().normalize();
-      for (Path input : files.files()) {
-        if (input.toAbsolutePath().normalize().equals(target)) {
-          throw new CommandFailedException(input + ": the output would replace the image");
-        }
-      }
     }
   }
 }

@@ -59,7 +59,9 @@ public final class AtomicFile {
     } catch (IOException e) {
       throw new IOException(target + ": cannot be written: " + reason(e), e);
     } finally {
-      Files.deleteIfExists(temporary);
+      if (Files.exists(temporary)) { // deleting what cannot be there would hide what went wrong
+        Files.delete(temporary);
+      }
     }
   }
 

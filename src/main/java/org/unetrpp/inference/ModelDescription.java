@@ -23,6 +23,13 @@ public record ModelDescription(
       throw new IllegalArgumentException(
           "%d labels for %d classes".formatted(labels.size(), architecture.classes()));
     }
+    if (labels.getFirst().value() != 0) {
+      throw new IllegalArgumentException(
+          "the first label is %s, expected background with value 0".formatted(labels.getFirst()));
+    }
+    if (labels.stream().map(LabelClass::value).distinct().count() != labels.size()) {
+      throw new IllegalArgumentException("two labels have one value: " + labels);
+    }
     int channels = preprocessing.channels().size();
     if (channels != architecture.inputChannels()) {
       throw new IllegalArgumentException(

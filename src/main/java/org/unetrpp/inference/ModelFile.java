@@ -2,6 +2,7 @@ package org.unetrpp.inference;
 
 import com.google.errorprone.annotations.MustBeClosed;
 import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
 import com.google.gson.JsonParseException;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -39,7 +40,8 @@ public final class ModelFile implements AutoCloseable {
   private static final String LABELS_KEY = "labels";
   private static final String PREPROCESSING_KEY = "preprocessing";
   private static final String PROVENANCE_KEY = "provenance";
-  private static final Gson JSON = new Gson();
+  private static final Gson JSON =
+      new GsonBuilder().registerTypeAdapterFactory(new CompleteRecords()).create();
 
   private final TensorFile file;
   private final ModelDescription description;
@@ -85,7 +87,8 @@ public final class ModelFile implements AutoCloseable {
    * @param tensors values of every entry of the architecture's {@link StateLayout} that is no
    *     alias; deep supervision heads and counters may be missing
    * @param type float32 or bfloat16
-   * @throws IllegalArgumentException if a tensor is missing or has another shape
+   * @throws IllegalArgumentException if a tensor is missing, has another shape or holds whole
+   *     numbers
    */
   public static void write(
       Path target, ModelDescription description, Collection<StoredTensor> tensors, StoredType type)
@@ -152,12 +155,12 @@ public final class ModelFile implements AutoCloseable {
     Provenance provenance = parse(path, metadata, PROVENANCE_KEY, Provenance.class);
     try {
       return new ModelDescription(architecture, Arrays.asList(labels), preprocessing, provenance);
-    } catch (IllegalArgumentException | NullPointerException e) {
+    } catch (IllegalArgumentException e) {
       throw new InvalidFileException(path, "metadata: " + e.getMessage(), e);
     }
   }
 
-  /** Reads one JSON text of the metadata; what is missing in it fails in a record's constructor. */
+  /** Reads one JSON text of the metadata. */
   private static <T> T parse(Path path, Map<String, String> metadata, String key, Class<T> type)
       throws InvalidFileException {
     String json = metadata.get(key);
@@ -208,6 +211,10 @@ public final class ModelFile implements AutoCloseable {
         problems.add(
             "tensor %s has shape %s, expected %s"
                 .formatted(entry.name(), tensor.shapeText(), entry.shapeText()));
+      } else if (entry.role() != Role.COUNTER && !tensor.type().isFloating()) {
+        problems.add(
+            "tensor %s is of %s, expected floating-point numbers"
+                .formatted(entry.name(), tensor.type().text()));
       }
     }
     return problems.size() <= 5 ? problems : shortened(problems);

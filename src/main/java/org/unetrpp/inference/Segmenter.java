@@ -149,7 +149,7 @@ public final class Segmenter implements AutoCloseable {
     if (channels.size() != expected) {
       throw new IllegalArgumentException(
           "%d channels, but the model needs %d: %s"
-              .formatted(channels.size(), expected, channelNames()));
+              .formatted(channels.size(), expected, String.join(", ", channelNames())));
     }
     Geometry geometry = channels.getFirst().geometry();
     for (Volume channel : channels) {
@@ -237,9 +237,17 @@ public final class Segmenter implements AutoCloseable {
     return new MemoryEstimate(description, threads).peakBytes(geometry, takesProbabilities);
   }
 
-  /** Waits for running segmentations, then gives the device and its memory back. */
+  /**
+   * Waits for running segmentations, then gives the device and its memory back.
+   *
+   * @throws IllegalStateException if a listener of a running segmentation calls it, which would
+   *     wait for itself
+   */
   @Override
   public void close() {
+    if (lifetime.getReadHoldCount() > 0) {
+      throw new IllegalStateException("close() within a segmentation, expected after it");
+    }
     lifetime.writeLock().lock();
     try {
       if (!closed) {

@@ -55,17 +55,33 @@ public final class TensorFiles {
     return Optional.empty();
   }
 
-  /** The first bytes of a file, fewer than {@code count} if it is shorter. */
+  /**
+   * The first bytes of a file, fewer than {@code count} if it is shorter.
+   *
+   * @throws InvalidFileException if the path is a folder
+   */
   public static byte[] firstBytes(Path path, int count) throws IOException {
+    requireNoFolder(path);
     try (InputStream in = Files.newInputStream(path)) {
       return in.readNBytes(count);
     }
   }
 
-  /** Maps all of a file for reading. */
+  /**
+   * Maps all of a file for reading.
+   *
+   * @throws InvalidFileException if the path is a folder
+   */
   public static MemorySegment map(Path path, Arena arena) throws IOException {
+    requireNoFolder(path);
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
+    }
+  }
+
+  private static void requireNoFolder(Path path) throws InvalidFileException {
+    if (Files.isDirectory(path)) {
+      throw new InvalidFileException(path, "a folder, expected a file");
     }
   }
 }

@@ -1,12 +1,14 @@
 package org.unetrpp.convert;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.cli.Subcommand;
+import org.unetrpp.files.InvalidFileException;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.inference.ModelDescription;
 import org.unetrpp.inference.ModelFile;
@@ -44,10 +46,9 @@ public final class ConvertCommand extends Subcommand {
   @Option(
       names = "--side-file",
       paramLabel = "PKL",
-      description = {
-        "The .pkl beside the checkpoint, or plans.pkl: spacing, intensities and",
-        "normalization of the training data."
-      })
+      description =
+          "The .pkl beside the checkpoint, or plans.pkl: spacing, intensities and normalization "
+              + "of the training data.")
   private @Nullable Path sideFile;
 
   private @Nullable String variant;
@@ -109,7 +110,12 @@ public final class ConvertCommand extends Subcommand {
 
   @Override
   public Integer call() throws IOException {
+    requireNotOutput(source);
+    if (sideFile != null) {
+      requireNotOutput(sideFile);
+    }
     if (toPyTorch) {
+      requireNoModelOptions();
       writeCheckpoint();
     } else {
       writeModel();
@@ -118,11 +124,28 @@ public final class ConvertCommand extends Subcommand {
     return 0;
   }
 
+  private void requireNotOutput(Path input) throws IOException {
+    if (Files.exists(output) && Files.exists(input) && Files.isSameFile(output, input)) {
+      throw new ParameterException(
+          command.commandLine(), "--output would replace " + input + ", which is read");
+    }
+  }
+
+  /** Options that say what a model file holds mean nothing on the way back. */
+  private void requireNoModelOptions() {
+    for (String option : List.of("--side-file", "--variant", "--patch", "--type")) {
+      if (command.commandLine().getParseResult().hasMatchedOption(option)) {
+        throw new ParameterException(
+            command.commandLine(), option + " has no meaning with --to-pytorch");
+      }
+    }
+  }
+
   private void writeModel() throws IOException {
     Converter.Options options = new Converter.Options(variant, patch, false);
     try (ConvertedCheckpoint checkpoint = Converter.convert(source, sideFile, options)) {
       Architecture architecture = checkpoint.architecture();
-      Preparation preparation = Preparation.of(checkpoint);
+      Preparation preparation = preparation(checkpoint);
       ModelDescription description =
           new ModelDescription(
               architecture,
@@ -145,6 +168,15 @@ public final class ConvertCommand extends Subcommand {
       if (!preparation.assumption().isEmpty()) {
         console().warn(preparation.assumption());
       }
+    }
+  }
+
+  private Preparation preparation(ConvertedCheckpoint checkpoint) throws InvalidFileException {
+    try {
+      return Preparation.of(checkpoint);
+    } catch (IllegalArgumentException e) { // only a side file can say what cannot be done
+      Path culprit = sideFile == null ? source : sideFile;
+      throw new InvalidFileException(culprit, String.valueOf(e.getMessage()), e);
     }
   }
 

@@ -71,12 +71,25 @@ record Preparation(PreprocessingPlan plan, List<LabelClass> labels, String assum
           AxisOrder.IDENTITY,
           SplineRule.PINNED);
 
-  /** The preparation of a checkpoint, by its side file if it has one. */
+  /**
+   * The preparation of a checkpoint, by its side file if it has one.
+   *
+   * @throws IllegalArgumentException if the side file asks for a normalization that is unknown, or
+   *     whose statistics it lacks
+   */
   static Preparation of(ConvertedCheckpoint checkpoint) {
-    Architecture architecture = checkpoint.architecture();
-    String variant = checkpoint.variant().orElse("");
+    return of(checkpoint.architecture(), checkpoint.variant().orElse(""), checkpoint.plan());
+  }
+
+  /**
+   * The preparation for a network.
+   *
+   * @param variant the published recipe it is, or empty
+   * @param trained what the side file says, if there is one
+   * @throws IllegalArgumentException as above
+   */
+  static Preparation of(Architecture architecture, String variant, Optional<TrainingPlan> trained) {
     List<LabelClass> labels = labels(variant, architecture.classes());
-    Optional<TrainingPlan> trained = checkpoint.plan();
     if (trained.isPresent()) {
       return new Preparation(plan(trained.get()), labels, "");
     }
@@ -127,6 +140,9 @@ record Preparation(PreprocessingPlan plan, List<LabelClass> labels, String assum
     return switch (name) {
       case "CT" -> NormalizationScheme.CT;
       case "CT2" -> NormalizationScheme.CT2;
+      case "noNorm" ->
+          throw new IllegalArgumentException(
+              "normalization scheme noNorm is not supported, expected CT, CT2 or another modality");
       default -> NormalizationScheme.NON_CT;
     };
   }

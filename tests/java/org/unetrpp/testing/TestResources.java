@@ -1,15 +1,15 @@
-package org.unetrpp.convert;
+package org.unetrpp.testing;
 
 import java.net.URISyntaxException;
 import java.net.URL;
 import java.nio.file.Path;
 
 /** The files of {@code tests/resources}. */
-final class TestResources {
+public final class TestResources {
   private TestResources() {}
 
   /** The path of a file or folder. */
-  static Path path(String name) {
+  public static Path path(String name) {
     URL url = TestResources.class.getClassLoader().getResource(name);
     if (url == null) {
       throw new IllegalArgumentException("no test resource " + name);
