@@ -204,7 +204,7 @@ class NiftiWriteTest {
                   throw new IOException("No space left on device");
                 }))
         .isInstanceOf(IOException.class)
-        .hasMessage("No space left on device");
+        .hasMessage(path + ": cannot be written: No space left on device");
     assertThat(filesIn(folder)).containsExactly(path);
     assertThat(path).hasContent("as it was");
   }
