@@ -165,7 +165,8 @@ public final class Converter {
         : counter(tensor.name(), (long) tensor.toFloats()[0]);
   }
 
-  private static StoredTensor counter(String name, long count) {
+  /** A tensor that counts training steps. */
+  static StoredTensor counter(String name, long count) {
     byte[] bytes = new byte[Long.BYTES];
     for (int i = 0; i < bytes.length; i++) {
       bytes[i] = (byte) (count >>> (8 * i));

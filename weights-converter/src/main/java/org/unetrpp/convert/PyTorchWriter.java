@@ -38,7 +38,7 @@ public final class PyTorchWriter {
    * @param target the file, replaced if it exists
    * @param architecture the network
    * @param tensors its state by the names of {@link StateLayout}, without aliases; the heads of
-   *     deep supervision may be missing
+   *     deep supervision may be missing, and counters, which are then 0
    * @throws IllegalArgumentException if a tensor is missing or not of its shape
    * @throws IOException if the file cannot be written
    */
@@ -110,6 +110,9 @@ public final class PyTorchWriter {
       StoredTensor tensor = tensors.get(original);
       if (tensor == null && Converter.isTrainingHead(entry)) {
         continue;
+      }
+      if (tensor == null && entry.role() == StateEntry.Role.COUNTER) {
+        tensor = Converter.counter(original, 0); // model files may lack them
       }
       if (tensor == null) {
         throw new IllegalArgumentException("the state has no tensor " + original);
