@@ -37,6 +37,7 @@ final class Comparison {
    * @param mostRounds rounds after which it ends in any case
    * @param patienceSeconds how long each round and warm-up may wait for other processes to rest
    * @param commit of the sources
+   * @param command that runs the same comparison
    */
   record Plan(
       List<ContestantKind> contestants,
@@ -46,7 +47,8 @@ final class Comparison {
       int rounds,
       int mostRounds,
       int patienceSeconds,
-      String commit) {
+      String commit,
+      String command) {
     Plan {
       contestants = List.copyOf(contestants);
       jvmOptions = List.copyOf(jvmOptions);
@@ -184,6 +186,7 @@ final class Comparison {
     List<Integer> counted = clean.isEmpty() ? rounds().boxed().toList() : clean;
     return new Results(
         plan.commit(),
+        plan.command(),
         Instant.now().truncatedTo(ChronoUnit.SECONDS).toString(),
         new Results.Machine(
             ProcFiles.processorModel(),

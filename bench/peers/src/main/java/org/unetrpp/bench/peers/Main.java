@@ -80,6 +80,11 @@ final class Main implements Callable<Integer> {
             .execute(arguments));
   }
 
+  private String command() {
+    return "bench/peers/run --variant %s --contestants %s --threads %d --rounds %d"
+        .formatted(variant, String.join(",", contestants), threads, rounds);
+  }
+
   @Override
   public Integer call() throws IOException {
     if (Architecture.published(variant).isEmpty()) {
@@ -98,7 +103,8 @@ final class Main implements Callable<Integer> {
                 rounds,
                 mostRounds,
                 patienceSeconds,
-                commit),
+                commit,
+                command()),
             err::println);
     String table = MarkdownTable.of(results);
     if (record != null) {

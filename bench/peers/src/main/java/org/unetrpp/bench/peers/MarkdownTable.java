@@ -18,6 +18,7 @@ final class MarkdownTable {
                 .formatted(results.cleanRounds(), rounds);
     return """
     %s, float32, one patch, %d threads; %s, %d processors; %s; commit %s; %s.
+    Command: `%s`.
     %s.
 
     | contestant | median s | fastest s | CPU s | page faults | first pass s | opening GiB | forward GiB | largest error |
@@ -36,6 +37,7 @@ final class MarkdownTable {
             results.java(),
             results.commit(),
             results.date(),
+            results.command(),
             counted,
             results.contestants().stream()
                 .map(MarkdownTable::row)

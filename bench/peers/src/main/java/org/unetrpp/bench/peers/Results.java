@@ -6,6 +6,7 @@ import java.util.List;
  * The record of one comparison. Times are wall-clock seconds, memory is in bytes.
  *
  * @param commit of the sources that were measured
+ * @param command that runs the same comparison
  * @param date when it ended, UTC, ISO 8601
  * @param machine where it ran
  * @param java version of the JVM of all processes
@@ -20,6 +21,7 @@ import java.util.List;
  */
 record Results(
     String commit,
+    String command,
     String date,
     Machine machine,
     String java,
