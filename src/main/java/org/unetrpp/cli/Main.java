@@ -35,10 +35,10 @@ public final class Main {
   public static int run(String... args) {
     CommandLine line = new CommandLine(new Main());
     line.addSubcommand(new SegmentCommand());
+    ServiceLoader.load(Subcommand.class).forEach(line::addSubcommand);
     line.addSubcommand(new InfoCommand());
     line.addSubcommand(new ForwardCommand());
     line.addSubcommand(new DevicesCommand());
-    ServiceLoader.load(Subcommand.class).forEach(line::addSubcommand);
     line.setCaseInsensitiveEnumValuesAllowed(true);
     line.registerConverter(Device.class, Main::device);
     line.setParameterExceptionHandler(Main::usageError);
