@@ -9,7 +9,9 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.cpu.CpuBackend;
@@ -25,6 +27,12 @@ import org.unetrpp.testing.Golden;
 class GoldenNetworkTest {
   private static final int THREADS = 2;
 
+  static Stream<String> allNetworks() {
+    return Stream.of("tiny", "full")
+        .flatMap(
+            size -> Stream.of("synapse", "acdc", "lung", "tumor").map(name -> name + "-" + size));
+  }
+
   @ParameterizedTest(name = "{0}")
   @ValueSource(strings = {"synapse-tiny", "acdc-tiny", "lung-tiny", "tumor-tiny"})
   void referenceBackendEqualsEveryPublishedModule(String name) {
@@ -38,17 +46,7 @@ class GoldenNetworkTest {
 
   /** Step by step in float32, every module within twice PyTorch's own float32 error. */
   @ParameterizedTest(name = "{0}")
-  @ValueSource(
-      strings = {
-        "synapse-tiny",
-        "acdc-tiny",
-        "lung-tiny",
-        "tumor-tiny",
-        "synapse-full",
-        "acdc-full",
-        "lung-full",
-        "tumor-full"
-      })
+  @MethodSource("allNetworks")
   void composedBoxesOnTheCpuAreAsExactAsPyTorch(String name) {
     try (Backend backend = CpuBackend.composed(THREADS)) {
       Golden golden = Golden.read(name);
@@ -60,17 +58,7 @@ class GoldenNetworkTest {
 
   /** Fused boxes do not have every module's output; those that they have are as exact. */
   @ParameterizedTest(name = "{0}")
-  @ValueSource(
-      strings = {
-        "synapse-tiny",
-        "acdc-tiny",
-        "lung-tiny",
-        "tumor-tiny",
-        "synapse-full",
-        "acdc-full",
-        "lung-full",
-        "tumor-full"
-      })
+  @MethodSource("allNetworks")
   void fusedBoxesOnTheCpuAreAsExactAsPyTorch(String name) {
     try (Backend backend = new CpuBackend(THREADS)) {
       Golden golden = Golden.read(name);

@@ -1,13 +1,11 @@
 package org.unetrpp.image;
 
-import org.unetrpp.grid.Extents;
-
 /**
  * A three-dimensional image of class labels from 0 to 255 in space.
  *
  * <p>The array of labels is handed on, not copied; nobody changes it once the volume exists.
  */
-public final class LabelVolume {
+public final class LabelVolume implements OnGrid {
   private static final int LARGEST_LABEL = 255;
 
   private final Geometry geometry;
@@ -44,24 +42,9 @@ public final class LabelVolume {
     return new LabelVolume(volume.geometry(), labels);
   }
 
-  /** The voxel grid. */
+  @Override
   public Geometry geometry() {
     return geometry;
-  }
-
-  /** Size in voxels. */
-  public Extents extents() {
-    return geometry.extents();
-  }
-
-  /** Distance of neighboring voxel centers in millimeters. */
-  public Spacing spacing() {
-    return geometry.spacing();
-  }
-
-  /** From voxel index to millimeters. */
-  public Affine affine() {
-    return geometry.affine();
   }
 
   /** Unsigned labels (D, H, W), columns fastest: the volume's own array, to be read only. */

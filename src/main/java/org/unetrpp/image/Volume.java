@@ -1,13 +1,11 @@
 package org.unetrpp.image;
 
-import org.unetrpp.grid.Extents;
-
 /**
  * A three-dimensional image of intensities in space, such as HU of a CT.
  *
  * <p>The array of voxels is handed on, not copied; nobody changes it once the volume exists.
  */
-public final class Volume {
+public final class Volume implements OnGrid {
   private final Geometry geometry;
   private final float[] voxels;
 
@@ -22,24 +20,9 @@ public final class Volume {
     this.voxels = voxels;
   }
 
-  /** The voxel grid. */
+  @Override
   public Geometry geometry() {
     return geometry;
-  }
-
-  /** Size in voxels. */
-  public Extents extents() {
-    return geometry.extents();
-  }
-
-  /** Distance of neighboring voxel centers in millimeters. */
-  public Spacing spacing() {
-    return geometry.spacing();
-  }
-
-  /** From voxel index to millimeters. */
-  public Affine affine() {
-    return geometry.affine();
   }
 
   /** Intensities (D, H, W), columns fastest: the volume's own array, to be read only. */
