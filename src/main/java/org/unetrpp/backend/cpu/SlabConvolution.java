@@ -32,6 +32,13 @@ final class SlabConvolution {
   private final int kernelPlanes;
   private final List<Slab> slabs = new ArrayList<>();
   private final SlabKey middle;
+
+  /** The layout that oneDNN chose for the weights of the middle slab; all others take it. */
+  private final Descriptor weights;
+
+  /** Values of the packed weights of one part of the kernel. */
+  private final long partElements;
+
   private final long inputPlane;
   private final long outputPlane;
   private final Extents input;
@@ -66,6 +73,8 @@ final class SlabConvolution {
         shape.stride().depth() == 1 && kernel.voxels() * shape.inChannels() > LONGEST_SUM;
     kernelPlanes = split ? 1 : kernel.depth();
     middle = key(output.depth() / 2, parts() / 2, epilogue);
+    weights = context.primitives().convolution(middle, null).layout(WEIGHTS);
+    partElements = Math.ceilDiv(weights.bytes(), Float.BYTES);
     for (int plane = 0; plane < output.depth(); plane++) {
       slabs.add(planSlab(plane));
     }
@@ -86,7 +95,6 @@ final class SlabConvolution {
           new Epilogue(
               first && epilogue.bias(), !first || epilogue.addend(), last ? epilogue.slope() : 1);
       SlabKey key = key(plane, part, ownEpilogue);
-      Descriptor weights = key.equals(middle) ? null : weights();
       steps.add(
           new Step(part, firstPlane(plane, part), context.primitives().convolution(key, weights)));
     }
@@ -123,11 +131,6 @@ final class SlabConvolution {
         first - start,
         start + kernelPlanes - end,
         ownEpilogue);
-  }
-
-  /** The layout that oneDNN chose for the weights of the middle slab; all others take it. */
-  private Descriptor weights() {
-    return context.primitives().convolution(middle, null).layout(WEIGHTS);
   }
 
   /** Tasks of a batch, item by item. */
@@ -201,13 +204,13 @@ final class SlabConvolution {
     for (int i = 0; i < slab.steps().size(); i++) {
       Step step = slab.steps().get(i);
       long from = x + (step.plane() - slab.firstInput()) * inputPlane * Float.BYTES;
-      long weights = packed.weights() + step.part() * partElements() * Float.BYTES;
+      long kernel = packed.weights() + step.part() * partElements * Float.BYTES;
       if (i > 0) {
-        step.primitive().run(worker, from, weights, y, y); // adds to what the steps before wrote
+        step.primitive().run(worker, from, kernel, y, y); // adds to what the steps before wrote
       } else if (epilogue.bias()) {
-        step.primitive().run(worker, from, weights, y, packed.bias(), addend);
+        step.primitive().run(worker, from, kernel, y, packed.bias(), addend);
       } else {
-        step.primitive().run(worker, from, weights, y, addend);
+        step.primitive().run(worker, from, kernel, y, addend);
       }
     }
   }
@@ -220,7 +223,7 @@ final class SlabConvolution {
             .get(
                 new Purpose(middle),
                 List.of(weight),
-                parts() * partElements(),
+                parts() * partElements,
                 to -> reorder(Values.of(weight).toArray(), to));
     return new Packed(packed, bias == null ? 0 : bias.address());
   }
@@ -234,7 +237,7 @@ final class SlabConvolution {
             .get(
                 new Purpose(middle),
                 from,
-                parts() * partElements(),
+                parts() * partElements,
                 to -> reorder(scaled(weight, scales(norm)), to));
     long bias =
         context
@@ -250,19 +253,14 @@ final class SlabConvolution {
 
   private record Purpose(SlabKey weightsOf) {}
 
-  /** Values of the packed weights of one part of the kernel. */
-  private long partElements() {
-    return Math.ceilDiv(weights().bytes(), Float.BYTES);
-  }
-
   private void reorder(float[] weight, long to) {
-    Primitive reorder = context.primitives().weightReorder(middle, weights());
+    Primitive reorder = context.primitives().weightReorder(middle, weights);
     int values = weight.length / parts();
     long part = context.workspace().allocate((long) values * Float.BYTES);
     try {
       for (int i = 0; i < parts(); i++) {
         Values.at(part, values).write(0, part(weight, i), values);
-        long target = to + i * partElements() * Float.BYTES;
+        long target = to + i * partElements * Float.BYTES;
         context.pool().run(1, (_, worker) -> reorder.run(worker, part, target));
       }
     } finally {

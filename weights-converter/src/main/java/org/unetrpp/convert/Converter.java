@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 import org.unetrpp.files.InvalidFileException;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.model.Architecture;
+import org.unetrpp.model.NetworkState;
 import org.unetrpp.model.StateEntry;
 import org.unetrpp.model.StateLayout;
 import org.unetrpp.weights.StoredTensor;
@@ -127,7 +128,8 @@ public final class Converter {
       if (tensor == null) {
         if (entry.role() == StateEntry.Role.COUNTER) {
           tensors.put(entry.name(), counter(entry.name(), 0));
-        } else if (entry.aliasOf() == null && (headsRequired || !isTrainingHead(entry))) {
+        } else if (entry.aliasOf() == null
+            && (headsRequired || !NetworkState.isSupervisionHead(entry.name()))) {
           missing.add(entry.name() + " " + entry.shapeText());
         }
       } else if (!hasShape(tensor, entry)
@@ -144,11 +146,6 @@ public final class Converter {
     }
     requireNone(path, missing, List.copyOf(unknown), misshaped);
     return tensors;
-  }
-
-  /** Whether an entry belongs to a head that only training with deep supervision uses. */
-  static boolean isTrainingHead(StateEntry entry) {
-    return entry.name().startsWith("out2.") || entry.name().startsWith("out3.");
   }
 
   /** Whether a tensor has the shape of an entry. */

@@ -11,6 +11,7 @@ import java.util.SequencedMap;
 import java.util.Set;
 import org.unetrpp.files.AtomicFile;
 import org.unetrpp.model.Architecture;
+import org.unetrpp.model.NetworkState;
 import org.unetrpp.model.StateEntry;
 import org.unetrpp.model.StateLayout;
 import org.unetrpp.weights.StoredTensor;
@@ -108,7 +109,7 @@ public final class PyTorchWriter {
     for (StateEntry entry : StateLayout.of(architecture)) {
       String original = entry.aliasOf() == null ? entry.name() : entry.aliasOf();
       StoredTensor tensor = tensors.get(original);
-      if (tensor == null && Converter.isTrainingHead(entry)) {
+      if (tensor == null && NetworkState.isSupervisionHead(entry.name())) {
         continue;
       }
       if (tensor == null && entry.role() == StateEntry.Role.COUNTER) {
