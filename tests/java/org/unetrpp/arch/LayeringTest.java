@@ -36,7 +36,15 @@ class LayeringTest {
       pipeline          : image files grid
       engine            : backend.cpu backend memory
       inference         : engine pipeline model nn tensor backend memory weights image files grid
-      cli               : inference engine pipeline model nn ops tensor backend memory weights image files grid
+      metrics           : image pipeline grid
+      augmentation      : grid
+      dataset           : pipeline image weights files grid
+      sampling          : dataset augmentation grid
+      loss              : backend tensor memory grid
+      optim             : nn tensor backend memory
+      planning          : dataset augmentation inference model pipeline image files grid
+      training          : planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
+      cli               : training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       convert           : cli inference pipeline model nn weights image files grid
       """;
 
