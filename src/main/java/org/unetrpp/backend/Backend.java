@@ -15,7 +15,8 @@ import org.unetrpp.memory.ScopeStack;
  * output, which overlaps an input only where that is said.
  *
  * <p>A backend is driven by one thread at a time. The values of a buffer used as a weight change
- * only through {@link #upload} and the optimizer's update.
+ * only through {@link #upload} and the optimizer's update, its statistics also through {@link
+ * TrainingPrimitives#updateStatistics}.
  */
 public interface Backend extends AutoCloseable {
   /** Short name for messages and test displays, as in {@code cpu} or {@code cuda:0}. */
@@ -32,6 +33,12 @@ public interface Backend extends AutoCloseable {
 
   /** The boxes of the paper's figure on this device. */
   Boxes boxes();
+
+  /** What training needs of this device beyond its primitives. */
+  TrainingPrimitives training();
+
+  /** The boxes in training mode. */
+  TrainingBoxes trainingBoxes();
 
   /** Who is shown intermediate results. */
   Probe probe();

@@ -15,6 +15,8 @@ import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.MatrixView;
 import org.unetrpp.backend.Probe;
+import org.unetrpp.backend.TrainingBoxes;
+import org.unetrpp.backend.TrainingPrimitives;
 import org.unetrpp.backend.cpu.Primitives.Epilogue;
 import org.unetrpp.backend.cpu.Primitives.Strides;
 import org.unetrpp.grid.Extents;
@@ -161,6 +163,16 @@ public final class CpuBackend implements Backend {
   @Override
   public Boxes boxes() {
     return boxes;
+  }
+
+  @Override
+  public TrainingPrimitives training() {
+    throw new UnsupportedOperationException("not yet");
+  }
+
+  @Override
+  public TrainingBoxes trainingBoxes() {
+    throw new UnsupportedOperationException("not yet");
   }
 
   @Override

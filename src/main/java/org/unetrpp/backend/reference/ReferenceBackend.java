@@ -14,6 +14,8 @@ import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.MatrixView;
 import org.unetrpp.backend.Probe;
+import org.unetrpp.backend.TrainingBoxes;
+import org.unetrpp.backend.TrainingPrimitives;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Allocator;
 import org.unetrpp.memory.Buffer;
@@ -55,6 +57,16 @@ public final class ReferenceBackend implements Backend {
   @Override
   public Boxes boxes() {
     return boxes;
+  }
+
+  @Override
+  public TrainingPrimitives training() {
+    throw new UnsupportedOperationException("not yet");
+  }
+
+  @Override
+  public TrainingBoxes trainingBoxes() {
+    throw new UnsupportedOperationException("not yet");
   }
 
   @Override
