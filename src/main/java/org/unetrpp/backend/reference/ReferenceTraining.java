@@ -29,7 +29,20 @@ final class ReferenceTraining implements TrainingPrimitives {
     double[] weights = read(weight);
     double[] outputs = read(dy);
     double[] inputs = new double[Math.toIntExact(dx.elements())];
-    forEachConnection(grid, shape, (x, y, w) -> inputs[x] += weights[w] * outputs[y]);
+    int ins = shape.inChannels();
+    int outs = shape.outChannels();
+    int taps = Math.toIntExact(shape.kernel().voxels());
+    forEachTap(
+        grid,
+        shape,
+        (x, y, tap) -> {
+          for (int o = 0; o < outs; o++) {
+            double gradient = outputs[y * outs + o];
+            for (int i = 0; i < ins; i++) {
+              inputs[x * ins + i] += weights[(o * ins + i) * taps + tap] * gradient;
+            }
+          }
+        });
     write(inputs, dx);
   }
 
@@ -39,37 +52,42 @@ final class ReferenceTraining implements TrainingPrimitives {
     double[] inputs = read(x);
     double[] outputs = read(dy);
     double[] weights = read(dweight);
-    forEachConnection(grid, shape, (from, to, w) -> weights[w] += inputs[from] * outputs[to]);
+    int ins = shape.inChannels();
+    int outs = shape.outChannels();
+    int taps = Math.toIntExact(shape.kernel().voxels());
+    forEachTap(
+        grid,
+        shape,
+        (from, to, tap) -> {
+          for (int o = 0; o < outs; o++) {
+            double gradient = outputs[to * outs + o];
+            for (int i = 0; i < ins; i++) {
+              weights[(o * ins + i) * taps + tap] += inputs[from * ins + i] * gradient;
+            }
+          }
+        });
     write(weights, dweight);
     if (dbias != null) {
       addColumnSums(MatrixView.of(dy, shape.outChannels()), dbias);
     }
   }
 
-  /** One multiplication of a convolution: indices into input, output and weights. */
+  /** Voxels of input and output that one tap of a kernel connects. */
   @FunctionalInterface
-  private interface Connection {
-    void visit(int x, int y, int weight);
+  private interface Tap {
+    void visit(int x, int y, int tap);
   }
 
-  private static void forEachConnection(Grid grid, Convolution shape, Connection connection) {
+  private static void forEachTap(Grid grid, Convolution shape, Tap visitor) {
     Extents in = grid.extents();
     Extents out = shape.output(in);
     int taps = Math.toIntExact(shape.kernel().voxels());
-    int ins = shape.inChannels();
-    int outs = shape.outChannels();
     int places = Math.toIntExact(out.voxels());
     for (int place = 0; place < grid.batch() * places; place++) {
       for (int tap = 0; tap < taps; tap++) {
         int source = source(place % places, tap, in, out, shape);
-        if (source < 0) {
-          continue;
-        }
-        int voxel = place / places * grid.tokens() + source;
-        for (int i = 0; i < ins; i++) {
-          for (int o = 0; o < outs; o++) {
-            connection.visit(voxel * ins + i, place * outs + o, (o * ins + i) * taps + tap);
-          }
+        if (source >= 0) {
+          visitor.visit(place / places * grid.tokens() + source, place, tap);
         }
       }
     }
@@ -103,7 +121,19 @@ final class ReferenceTraining implements TrainingPrimitives {
     double[] weights = read(weight);
     double[] outputs = read(dy);
     double[] inputs = new double[Math.toIntExact(dx.elements())];
-    forEachSpread(grid, shape, (x, y, w) -> inputs[x] += weights[w] * outputs[y]);
+    int ins = shape.inChannels();
+    int outs = shape.outChannels();
+    int taps = Math.toIntExact(shape.kernel().voxels());
+    forEachSpread(
+        grid,
+        shape,
+        (x, y, tap) -> {
+          for (int i = 0; i < ins; i++) {
+            for (int o = 0; o < outs; o++) {
+              inputs[x * ins + i] += weights[(i * outs + o) * taps + tap] * outputs[y * outs + o];
+            }
+          }
+        });
     write(inputs, dx);
   }
 
@@ -113,11 +143,24 @@ final class ReferenceTraining implements TrainingPrimitives {
     double[] inputs = read(x);
     double[] outputs = read(dy);
     double[] weights = read(dweight);
-    forEachSpread(grid, shape, (from, to, w) -> weights[w] += inputs[from] * outputs[to]);
+    int ins = shape.inChannels();
+    int outs = shape.outChannels();
+    int taps = Math.toIntExact(shape.kernel().voxels());
+    forEachSpread(
+        grid,
+        shape,
+        (from, to, tap) -> {
+          for (int i = 0; i < ins; i++) {
+            for (int o = 0; o < outs; o++) {
+              weights[(i * outs + o) * taps + tap] +=
+                  inputs[from * ins + i] * outputs[to * outs + o];
+            }
+          }
+        });
     write(weights, dweight);
   }
 
-  private static void forEachSpread(Grid grid, Convolution shape, Connection connection) {
+  private static void forEachSpread(Grid grid, Convolution shape, Tap visitor) {
     Extents in = grid.extents();
     Extents kernel = shape.kernel();
     Extents out = in.times(kernel);
@@ -130,14 +173,7 @@ final class ReferenceTraining implements TrainingPrimitives {
         for (int axis = 0; axis < 3; axis++) {
           to = to * out.along(axis) + at[axis] * kernel.along(axis) + offset[axis];
         }
-        for (int i = 0; i < shape.inChannels(); i++) {
-          for (int o = 0; o < shape.outChannels(); o++) {
-            connection.visit(
-                voxel * shape.inChannels() + i,
-                to * shape.outChannels() + o,
-                (i * shape.outChannels() + o) * taps + tap);
-          }
-        }
+        visitor.visit(voxel, to, tap);
       }
     }
   }
