@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 import java.util.zip.GZIPInputStream;
+import org.jspecify.annotations.Nullable;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.model.Architecture;
 
@@ -22,7 +23,8 @@ public record Golden(
     int[] image,
     int classes,
     List<Recorded> outputs,
-    Map<String, Recorded> modules) {
+    Map<String, Recorded> modules,
+    @Nullable Training train) {
   /** Samples of one tensor; the error fields are there for the outputs. */
   public record Recorded(
       int[] shape,
@@ -30,6 +32,24 @@ public record Golden(
       int[] index,
       double[] value,
       @SerializedName("torch_float32_max_abs_error") double torchError) {}
+
+  /** Training steps; the tiny networks have them. */
+  public record Training(
+      int batch,
+      @SerializedName("lr") double learningRate,
+      double momentum,
+      @SerializedName("weight_decay") double decay,
+      @SerializedName("clip_grad_norm") double longest,
+      @SerializedName("batch_dice") boolean batchDice,
+      List<Step> steps,
+      Map<String, Recorded> after) {}
+
+  /** One training step; the first has every parameter's gradient. */
+  public record Step(
+      double loss,
+      @SerializedName("head_losses") List<Double> heads,
+      @SerializedName("grad_norm") double norm,
+      @SerializedName("grads") @Nullable Map<String, Recorded> gradients) {}
 
   /** Reads {@code resources/golden/NAME.json.gz}. */
   public static Golden read(String name) {

@@ -171,6 +171,9 @@ public interface TrainingPrimitives {
       int batch,
       int classes);
 
+  /** {@code y = x}. */
+  void copy(Buffer x, Buffer y);
+
   /** Sets every value to 0. */
   void clear(Buffer x);
 

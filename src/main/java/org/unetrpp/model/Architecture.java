@@ -215,6 +215,32 @@ public record Architecture(
         channelDropout);
   }
 
+  /**
+   * The same network with other dropout in training.
+   *
+   * @throws IllegalArgumentException if a probability is not from 0 to below 1
+   */
+  public Architecture withDropout(double ofAttention, double ofChannels) {
+    return new Architecture(
+        inputChannels,
+        classes,
+        patch,
+        stem,
+        downsampling,
+        widths,
+        encoderDepths,
+        decoderDepth,
+        projections,
+        decoderProjection,
+        featureSize,
+        heads,
+        tokenProjection,
+        fusion,
+        residualConvolutions,
+        ofAttention,
+        ofChannels);
+  }
+
   /** Tokens along the axes of an encoder stage, 0 to 3. */
   public Extents stageGrid(int stage) {
     Extents grid = patch.dividedBy(stem);

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
+import org.unetrpp.backend.Dropout;
 import org.unetrpp.backend.PairedAttentionParameters;
 import org.unetrpp.backend.PairedAttentionParameters.Concatenation;
 import org.unetrpp.backend.PairedAttentionParameters.Projection;
@@ -12,6 +13,7 @@ import org.unetrpp.backend.ResidualBlockParameters.Tail;
 import org.unetrpp.nn.Module;
 import org.unetrpp.nn.Parameters;
 import org.unetrpp.ops.NetworkBoxes;
+import org.unetrpp.ops.TrainableBoxes;
 import org.unetrpp.tensor.Tensor;
 
 /**
@@ -20,17 +22,53 @@ import org.unetrpp.tensor.Tensor;
  * published checkpoints: {@code pos_embed}, {@code norm}, {@code gamma}, {@code epa_block}, {@code
  * conv51}, in two networks {@code conv52}, and {@code conv8}.
  *
- * @param attention positions, layer normalization, attention and its residual
- * @param convolutions the residual blocks, the last with the tail that closes the block
+ * @param parameters of the attention and the convolutions
+ * @param training how it is trained, or none in evaluation
  */
-record TransformerBlock(
-    String name, PairedAttentionParameters attention, List<ResidualBlockParameters> convolutions)
+record TransformerBlock(String name, Blocks parameters, @Nullable Trained training)
     implements Module {
-  TransformerBlock {
-    convolutions = List.copyOf(convolutions);
+  /**
+   * The boxes of the block.
+   *
+   * @param attention positions, layer normalization, attention and its residual
+   * @param convolutions the residual blocks, the last with the tail that closes the block
+   */
+  record Blocks(PairedAttentionParameters attention, List<ResidualBlockParameters> convolutions) {
+    Blocks {
+      convolutions = List.copyOf(convolutions);
+    }
   }
 
+  /**
+   * What training adds.
+   *
+   * @param gradients of the form of the parameters
+   * @param channelMaps dropout of the channel branch's maps
+   * @param spatialMaps dropout of the spatial branch's maps
+   * @param tail dropout of channels before the block's last convolution
+   */
+  record Trained(Blocks gradients, Dropout channelMaps, Dropout spatialMaps, Dropout tail) {}
+
   static TransformerBlock of(
+      Parameters state,
+      @Nullable TrainingMode training,
+      String name,
+      Architecture architecture,
+      int stage,
+      int projected) {
+    return new TransformerBlock(
+        name,
+        blocks(state, name, architecture, stage, projected),
+        training == null
+            ? null
+            : new Trained(
+                blocks(training.gradients(), name, architecture, stage, projected),
+                training.dropout(architecture.attentionDropout(), name, 0),
+                training.dropout(architecture.attentionDropout(), name, 1),
+                training.dropout(architecture.channelDropout(), name, 2)));
+  }
+
+  private static Blocks blocks(
       Parameters state, String name, Architecture architecture, int stage, int projected) {
     int channels = architecture.widths().get(stage);
     List<ResidualBlockParameters> convolutions = new ArrayList<>();
@@ -44,8 +82,7 @@ record TransformerBlock(
                   state.buffer(name + ".conv8.1.bias"));
       convolutions.add(residualConvolution(state, name + ".conv5" + i, channels, tail));
     }
-    return new TransformerBlock(
-        name, attention(state, name, architecture, stage, projected), convolutions);
+    return new Blocks(attention(state, name, architecture, stage, projected), convolutions);
   }
 
   private static PairedAttentionParameters attention(
@@ -125,19 +162,40 @@ record TransformerBlock(
   @Override
   public Tensor forward(Tensor x) { // (B, D, H, W, C): a voxel is a token
     Tensor y =
-        Tensor.keepingOnly(
-            x.backend(),
-            () -> {
-              Tensor attended = NetworkBoxes.pairedAttention(x, attention);
-              Tensor z = attended;
-              for (ResidualBlockParameters convolution : convolutions) {
-                z =
-                    NetworkBoxes.residualBlock(
-                        z, convolution, convolution.tail() == null ? null : attended);
-              }
-              return z;
-            });
+        training == null ? Tensor.keepingOnly(x.backend(), () -> evaluate(x)) : train(x, training);
     Shown.show(name, y);
     return y; // (B, D, H, W, C)
+  }
+
+  private Tensor evaluate(Tensor x) {
+    Tensor attended = NetworkBoxes.pairedAttention(x, parameters.attention());
+    Tensor z = attended;
+    for (ResidualBlockParameters convolution : parameters.convolutions()) {
+      Tensor skip = convolution.tail() == null ? null : attended;
+      z = NetworkBoxes.residualBlock(z, convolution, skip);
+    }
+    return z;
+  }
+
+  private Tensor train(Tensor x, Trained trained) {
+    Tensor attended =
+        TrainableBoxes.pairedAttention(
+            x,
+            parameters.attention(),
+            trained.gradients().attention(),
+            trained.channelMaps(),
+            trained.spatialMaps());
+    Tensor z = attended;
+    for (int i = 0; i < parameters.convolutions().size(); i++) {
+      ResidualBlockParameters convolution = parameters.convolutions().get(i);
+      z =
+          TrainableBoxes.residualBlock(
+              z,
+              convolution,
+              trained.gradients().convolutions().get(i),
+              convolution.tail() == null ? null : attended,
+              trained.tail());
+    }
+    return z;
   }
 }

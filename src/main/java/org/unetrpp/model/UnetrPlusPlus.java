@@ -2,6 +2,7 @@ package org.unetrpp.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.HeadOutput;
@@ -15,11 +16,12 @@ import org.unetrpp.tensor.Tensor;
 /**
  * UNETR++ (Shaker et al., IEEE TMI 2024, figure 2): an encoder of four stages with efficient paired
  * attention, a decoder of three that adds the encoder's features, and a convolutional path at full
- * resolution. In evaluation mode.
+ * resolution.
  */
 public final class UnetrPlusPlus {
   private final Architecture architecture;
   private final Backend backend;
+  private final @Nullable TrainingMode training;
   private final List<Stage> encoder = new ArrayList<>();
   private final List<DecoderStage> decoder = new ArrayList<>(); // decoder5, decoder4, decoder3
   private final FullResolutionBlock encoder1;
@@ -61,8 +63,21 @@ public final class UnetrPlusPlus {
    * @throws IllegalArgumentException if another parameter is missing
    */
   public UnetrPlusPlus(Architecture architecture, Parameters state) {
+    this(architecture, state, null);
+  }
+
+  /**
+   * A network for one training step, if {@code training} is given: with dropout, batch
+   * normalization by the batch's statistics, and a tape.
+   *
+   * @throws IllegalArgumentException if a parameter other than those of {@code out2} and {@code
+   *     out3} is missing
+   */
+  public UnetrPlusPlus(
+      Architecture architecture, Parameters state, @Nullable TrainingMode training) {
     this.architecture = architecture;
     this.backend = state.backend();
+    this.training = training;
     List<Integer> widths = architecture.widths();
     for (int stage = 0; stage < Architecture.STAGES; stage++) {
       encoder.add(encoderStage(state, stage));
@@ -71,15 +86,18 @@ public final class UnetrPlusPlus {
       decoder.add(decoderStage(state, stage));
     }
     int features = architecture.featureSize();
-    encoder1 = FullResolutionBlock.of(state, "encoder1", architecture.inputChannels(), features);
+    encoder1 =
+        FullResolutionBlock.of(state, training, "encoder1", architecture.inputChannels(), features);
     decoder2Upsampling =
-        Upsampling.of(state, "decoder2", widths.getFirst(), features, architecture.stem());
-    decoder2 = FullResolutionBlock.of(state, "decoder2.decoder_block.0", features, features);
+        Upsampling.of(
+            state, training, "decoder2", widths.getFirst(), features, architecture.stem());
+    decoder2 =
+        FullResolutionBlock.of(state, training, "decoder2.decoder_block.0", features, features);
     int classes = architecture.classes();
-    out1 = Head.of(state, "out1", features, classes);
+    out1 = Head.of(state, training, "out1", features, classes);
     boolean supervised = state.names().contains("out2.conv.conv.weight");
-    out2 = supervised ? Head.of(state, "out2", widths.get(0), classes) : null;
-    out3 = supervised ? Head.of(state, "out3", widths.get(1), classes) : null;
+    out2 = supervised ? Head.of(state, training, "out2", widths.get(0), classes) : null;
+    out3 = supervised ? Head.of(state, training, "out3", widths.get(1), classes) : null;
   }
 
   private Stage encoderStage(Parameters state, int stage) {
@@ -89,6 +107,7 @@ public final class UnetrPlusPlus {
     PatchEmbedding embedding =
         PatchEmbedding.of(
             state,
+            training,
             "unetr_pp_encoder.downsample_layers." + stage,
             inChannels,
             widths.get(stage),
@@ -105,6 +124,7 @@ public final class UnetrPlusPlus {
     Upsampling upsampling =
         Upsampling.of(
             state,
+            training,
             name,
             widths.get(stage + 1),
             widths.get(stage),
@@ -124,7 +144,8 @@ public final class UnetrPlusPlus {
       Parameters state, String name, int stage, int depth, int projected) {
     List<TransformerBlock> blocks = new ArrayList<>();
     for (int block = 0; block < depth; block++) {
-      blocks.add(TransformerBlock.of(state, name + "." + block, architecture, stage, projected));
+      blocks.add(
+          TransformerBlock.of(state, training, name + "." + block, architecture, stage, projected));
     }
     return List.copyOf(blocks);
   }
@@ -139,8 +160,12 @@ public final class UnetrPlusPlus {
    * @param image (B, C, D, H, W), of the architecture's patch
    * @return (B, K, D, H, W), logits or probabilities, in the innermost memory scope
    * @throws IllegalArgumentException if the image has another shape
+   * @throws IllegalStateException if the network is one for training
    */
   public Tensor forward(Tensor image, HeadOutput output) {
+    if (training != null) {
+      throw new IllegalStateException("a network for training predicts with all its heads");
+    }
     return Tensor.keepingOnly(
         backend,
         () -> {
@@ -165,10 +190,7 @@ public final class UnetrPlusPlus {
     Tensor x = channelsLast(image);
     List<Tensor> features = decode(encode(x));
     Tensor full = fullResolution(x, features.get(2));
-    return List.of(
-        out1.forward(full, HeadOutput.LOGITS),
-        out2.forward(features.get(2), HeadOutput.LOGITS),
-        out3.forward(features.get(1), HeadOutput.LOGITS));
+    return List.of(out1.logits(full), out2.logits(features.get(2)), out3.logits(features.get(1)));
   }
 
   private Tensor channelsLast(Tensor image) {
@@ -212,15 +234,16 @@ public final class UnetrPlusPlus {
    */
   private Tensor fullResolution(Tensor x, Tensor features) {
     Tensor y =
-        Tensor.keepingOnly(
-            backend,
-            () -> {
-              Tensor sum =
-                  Tensor.keepingOnly(
-                      backend, () -> decoder2Upsampling.forward(features, encoder1.forward(x)));
-              return decoder2.forward(sum);
-            });
+        keepingOnly(() -> {
+          Tensor sum = keepingOnly(() -> decoder2Upsampling.forward(features, encoder1.forward(x)));
+          return decoder2.forward(sum);
+        });
     Shown.show("decoder2", y);
     return y; // (B, D, H, W, feature size)
+  }
+
+  /** Releases what a computation needed besides its result, unless a backward pass needs it. */
+  private Tensor keepingOnly(Supplier<Tensor> computation) {
+    return training == null ? Tensor.keepingOnly(backend, computation) : computation.get();
   }
 }

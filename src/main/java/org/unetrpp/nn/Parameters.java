@@ -36,6 +36,16 @@ public final class Parameters implements AutoCloseable {
   }
 
   /**
+   * Adds a tensor whose memory belongs to the caller.
+   *
+   * @throws IllegalArgumentException if the name is taken
+   */
+  public void addView(String name, Shape shape, Buffer values) {
+    requireFree(name);
+    tensors.put(name, Tensor.over(backend, values, shape));
+  }
+
+  /**
    * Gives a tensor a second name.
    *
    * @throws IllegalArgumentException if {@code name} is taken or {@code of} unknown

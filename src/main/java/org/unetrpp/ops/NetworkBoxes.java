@@ -9,6 +9,7 @@ import org.unetrpp.backend.PatchEmbeddingParameters;
 import org.unetrpp.backend.ResidualBlockParameters;
 import org.unetrpp.backend.UpsampleParameters;
 import org.unetrpp.grid.Extents;
+import org.unetrpp.memory.Buffer;
 import org.unetrpp.tensor.Shape;
 import org.unetrpp.tensor.Tensor;
 
@@ -34,7 +35,7 @@ public final class NetworkBoxes {
     }
     Extents extents = new Extents(shape.extent(2), shape.extent(3), shape.extent(4));
     Grid grid = new Grid(shape.extent(0), extents);
-    Tensor y = activations(image, grid, shape.extent(1));
+    Tensor y = Tensor.uninitialized(image.backend(), BoxShapes.activations(grid, shape.extent(1)));
     image.backend().channelsLast(image.buffer(), y.buffer(), grid, shape.extent(1));
     return y;
   }
@@ -48,16 +49,9 @@ public final class NetworkBoxes {
    *     others
    */
   public static Tensor patchEmbedding(Tensor x, PatchEmbeddingParameters parameters) {
-    Grid grid = grid(x);
-    requireChannels(parameters.name(), x, parameters.convolution().inChannels());
-    Extents stride = parameters.convolution().stride();
-    if (!grid.extents().divisibleBy(stride)) {
-      throw new IllegalArgumentException(
-          "%s: %s voxels are no multiple of the stride %s"
-              .formatted(parameters.name(), grid.extents(), stride));
-    }
-    Tensor y = activations(x, grid.dividedBy(stride), parameters.convolution().outChannels());
-    x.backend().boxes().patchEmbedding(x.buffer(), parameters, y.buffer(), grid);
+    BoxShapes.Transition shapes = BoxShapes.patchEmbedding(x, parameters);
+    Tensor y = shapes.output(x);
+    x.backend().boxes().patchEmbedding(x.buffer(), parameters, y.buffer(), shapes.grid());
     return y;
   }
 
@@ -69,15 +63,9 @@ public final class NetworkBoxes {
    * @throws IllegalArgumentException if the tokens or channels are not those of the parameters
    */
   public static Tensor pairedAttention(Tensor x, PairedAttentionParameters parameters) {
-    Grid grid = grid(x);
-    requireChannels(parameters.name(), x, parameters.channels());
-    if (grid.tokens() != parameters.tokens()) {
-      throw new IllegalArgumentException(
-          "%s: %d tokens, expected %d"
-              .formatted(parameters.name(), grid.tokens(), parameters.tokens()));
-    }
-    Tensor y = x.like();
-    x.backend().boxes().pairedAttention(x.buffer(), parameters, y.buffer(), grid.batch());
+    BoxShapes.Transition shapes = BoxShapes.pairedAttention(x, parameters);
+    Tensor y = shapes.output(x);
+    x.backend().boxes().pairedAttention(x.buffer(), parameters, y.buffer(), shapes.grid().batch());
     return y;
   }
 
@@ -91,16 +79,10 @@ public final class NetworkBoxes {
    */
   public static Tensor residualBlock(
       Tensor x, ResidualBlockParameters parameters, @Nullable Tensor skip) {
-    Grid grid = grid(x);
-    requireChannels(parameters.name(), x, parameters.inChannels());
-    Tensor y = activations(x, grid, parameters.outChannels());
-    if (skip != null) {
-      Shape.require("skip", skip.shape(), y.shape());
-    }
-    x.backend()
-        .boxes()
-        .residualBlock(
-            x.buffer(), parameters, skip == null ? null : skip.buffer(), y.buffer(), grid);
+    BoxShapes.Transition shapes = BoxShapes.residualBlock(x, parameters, skip);
+    Tensor y = shapes.output(x);
+    Buffer addend = skip == null ? null : skip.buffer();
+    x.backend().boxes().residualBlock(x.buffer(), parameters, addend, y.buffer(), shapes.grid());
     return y;
   }
 
@@ -113,11 +95,9 @@ public final class NetworkBoxes {
    * @throws IllegalArgumentException if the shapes do not fit the parameters
    */
   public static Tensor upsample(Tensor x, UpsampleParameters parameters, Tensor skip) {
-    Grid grid = grid(x);
-    requireChannels(parameters.name(), x, parameters.inChannels());
-    Tensor y = activations(x, grid.times(parameters.stride()), parameters.outChannels());
-    Shape.require("skip", skip.shape(), y.shape());
-    x.backend().boxes().upsample(x.buffer(), parameters, skip.buffer(), y.buffer(), grid);
+    BoxShapes.Transition shapes = BoxShapes.upsample(x, parameters, skip);
+    Tensor y = shapes.output(x);
+    x.backend().boxes().upsample(x.buffer(), parameters, skip.buffer(), y.buffer(), shapes.grid());
     return y;
   }
 
@@ -129,43 +109,9 @@ public final class NetworkBoxes {
    * @throws IllegalArgumentException if the channels are not those of the parameters
    */
   public static Tensor head(Tensor x, HeadParameters parameters, HeadOutput output) {
-    Grid grid = grid(x);
-    requireChannels(parameters.name(), x, parameters.inChannels());
-    Extents extents = grid.extents();
-    Tensor y =
-        Tensor.uninitialized(
-            x.backend(),
-            Shape.of(
-                grid.batch(),
-                parameters.classes(),
-                extents.depth(),
-                extents.height(),
-                extents.width()));
-    x.backend().boxes().head(x.buffer(), parameters, output, y.buffer(), grid);
+    BoxShapes.Transition shapes = BoxShapes.head(x, parameters);
+    Tensor y = shapes.output(x);
+    x.backend().boxes().head(x.buffer(), parameters, output, y.buffer(), shapes.grid());
     return y;
-  }
-
-  private static Grid grid(Tensor x) {
-    Shape shape = x.shape();
-    if (shape.rank() != 5) {
-      throw new IllegalArgumentException(
-          "activations have shape %s, expected (B, D, H, W, C)".formatted(shape));
-    }
-    return new Grid(
-        shape.extent(0), new Extents(shape.extent(1), shape.extent(2), shape.extent(3)));
-  }
-
-  private static Tensor activations(Tensor like, Grid grid, int channels) {
-    Extents extents = grid.extents();
-    return Tensor.uninitialized(
-        like.backend(),
-        Shape.of(grid.batch(), extents.depth(), extents.height(), extents.width(), channels));
-  }
-
-  private static void requireChannels(String name, Tensor x, int channels) {
-    if (x.shape().extent(-1) != channels) {
-      throw new IllegalArgumentException(
-          "%s: %d channels, expected %d".formatted(name, x.shape().extent(-1), channels));
-    }
   }
 }

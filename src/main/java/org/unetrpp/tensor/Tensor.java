@@ -49,6 +49,11 @@ public final class Tensor {
     return tensor;
   }
 
+  /** A tensor of the values that a buffer holds, which the caller keeps alive. */
+  public static Tensor over(Backend backend, Buffer buffer, Shape shape) {
+    return new Tensor(buffer, shape, backend, false, null);
+  }
+
   /**
    * Runs {@code computation} in a memory scope of its own and keeps only its result; everything
    * else it allocated is released.
@@ -77,6 +82,22 @@ public final class Tensor {
       return this;
     }
     return new Tensor(buffer, shape, backend, true, new Node(operation, inputs, gradient));
+  }
+
+  /**
+   * These values, put on the tape as the output of an operation that adds to the gradients of
+   * parameters, whether an input is tracked or not.
+   *
+   * @param inputs those whose gradients {@code gradient} gives
+   */
+  public Tensor producedByTrained(
+      String operation, List<Tensor> inputs, GradientFunction gradient) {
+    return new Tensor(buffer, shape, backend, true, new Node(operation, inputs, gradient));
+  }
+
+  /** Whether the tape leads here, or this is a leaf that it starts from. */
+  public boolean isTracked() {
+    return isTracked;
   }
 
   /**

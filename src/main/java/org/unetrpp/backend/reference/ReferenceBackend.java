@@ -10,6 +10,7 @@ import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.Boxes;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.ComposedBoxes;
+import org.unetrpp.backend.ComposedTrainingBoxes;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.MatrixView;
@@ -32,6 +33,8 @@ public final class ReferenceBackend implements Backend {
   private final HostAllocator allocator = new HostAllocator();
   private final ScopeStack scopes = new ScopeStack(allocator);
   private final Boxes boxes = new ComposedBoxes(this);
+  private final TrainingPrimitives training = new ReferenceTraining();
+  private final TrainingBoxes trainingBoxes = new ComposedTrainingBoxes(this);
   private Probe probe = Probe.NONE;
 
   @Override
@@ -61,12 +64,12 @@ public final class ReferenceBackend implements Backend {
 
   @Override
   public TrainingPrimitives training() {
-    throw new UnsupportedOperationException("not yet");
+    return training;
   }
 
   @Override
   public TrainingBoxes trainingBoxes() {
-    throw new UnsupportedOperationException("not yet");
+    return trainingBoxes;
   }
 
   @Override
@@ -251,10 +254,14 @@ public final class ReferenceBackend implements Backend {
         }
       }
     }
-    MemorySegment segment = HostMemory.segment(c.buffer());
-    for (int row = 0; row < c.rows(); row++) {
-      long start = c.offset() + row * c.rowStride();
-      MemorySegment.copy(product[row], 0, segment, JAVA_DOUBLE, start * Double.BYTES, c.columns());
+    writeRows(product, c);
+  }
+
+  static void writeRows(double[][] rows, MatrixView view) {
+    MemorySegment segment = HostMemory.segment(view.buffer());
+    for (int row = 0; row < view.rows(); row++) {
+      long start = view.offset() + row * view.rowStride();
+      MemorySegment.copy(rows[row], 0, segment, JAVA_DOUBLE, start * Double.BYTES, view.columns());
     }
   }
 
@@ -262,7 +269,7 @@ public final class ReferenceBackend implements Backend {
     return left.length == 0 ? 0 : transposeA ? a.rows() : a.columns();
   }
 
-  private static double[][] rowsOf(MatrixView view) {
+  static double[][] rowsOf(MatrixView view) {
     MemorySegment segment = HostMemory.segment(view.buffer());
     double[][] rows = new double[view.rows()][view.columns()];
     for (int row = 0; row < rows.length; row++) {
@@ -465,11 +472,11 @@ public final class ReferenceBackend implements Backend {
     return values;
   }
 
-  private static double[] read(Buffer buffer) {
+  static double[] read(Buffer buffer) {
     return HostMemory.segment(buffer).toArray(JAVA_DOUBLE);
   }
 
-  private static void write(double[] values, Buffer buffer) {
+  static void write(double[] values, Buffer buffer) {
     if (values.length != buffer.elements()) {
       throw new IllegalArgumentException("%d values for %s".formatted(values.length, buffer));
     }
