@@ -34,7 +34,6 @@ import org.unetrpp.memory.ScopeStack;
  */
 public final class CpuBackend implements Backend {
   private static final int ROWS_OF_COPY = 4096;
-  private static final double LEAST_NORM = 1e-12;
 
   private final CpuContext context;
   private final HostAllocator memory = new HostAllocator();
@@ -45,6 +44,8 @@ public final class CpuBackend implements Backend {
   private final Normalizations normalizations;
   private final MatrixProducts products;
   private final TransposedConvolution transposedConvolution;
+  private final Columns columns;
+  private final CpuTraining training;
   private Probe probe = Probe.NONE;
   private boolean closed;
 
@@ -65,6 +66,8 @@ public final class CpuBackend implements Backend {
     normalizations = new Normalizations(context);
     products = new MatrixProducts(context);
     transposedConvolution = new TransposedConvolution(context);
+    columns = new Columns(context);
+    training = new CpuTraining(this);
     this.boxes = boxes.apply(this);
   }
 
@@ -117,6 +120,10 @@ public final class CpuBackend implements Backend {
     return normalizations;
   }
 
+  Columns columns() {
+    return columns;
+  }
+
   TransposedConvolution transposedConvolution() {
     return transposedConvolution;
   }
@@ -167,7 +174,7 @@ public final class CpuBackend implements Backend {
 
   @Override
   public TrainingPrimitives training() {
-    throw new UnsupportedOperationException("not yet");
+    return training;
   }
 
   @Override
@@ -301,9 +308,8 @@ public final class CpuBackend implements Backend {
   public void addBias(MatrixView x, Buffer bias) {
     Values to = Values.of(x.buffer());
     float[] addend = Values.of(bias).toArray();
-    forEachRow(
+    context.forEachRow(
         x,
-        Math.max(1, CpuContext.TASK_VALUES / x.columns()),
         (_, first, worker) -> {
           float[] values = worker.array(0, x.columns());
           to.read(first, values, x.columns());
@@ -395,11 +401,13 @@ public final class CpuBackend implements Backend {
         x,
         x,
         1,
-        (first, values, count, _) -> {
-          for (int i = 0; i < count; i++) {
-            values[i] *= factors[(int) ((first + i) / run % factors.length)];
-          }
-        });
+        (first, values, count, _) ->
+            Runs.forEach(
+                first,
+                count,
+                run,
+                factors.length,
+                (scale, from, to) -> Loops.scale(values, factors[scale], from, to)));
   }
 
   private interface TileMap {
@@ -423,56 +431,7 @@ public final class CpuBackend implements Backend {
 
   @Override
   public void normalizeColumns(MatrixView x) {
-    Values values = Values.of(x.buffer());
-    int columns = x.columns();
-    int rowsOfTask = Math.max(1, CpuContext.TASK_VALUES / columns);
-    int tasks = Math.ceilDiv(x.rows(), rowsOfTask);
-    double[][] sums = new double[tasks][columns];
-    forEachRow(
-        x,
-        rowsOfTask,
-        (task, first, worker) -> {
-          float[] row = worker.array(0, columns);
-          values.read(first, row, columns);
-          for (int column = 0; column < columns; column++) {
-            sums[task][column] += (double) row[column] * row[column];
-          }
-        });
-    float[] scale = new float[columns];
-    for (int column = 0; column < columns; column++) {
-      double sum = 0;
-      for (double[] part : sums) {
-        sum += part[column];
-      }
-      scale[column] = (float) (1 / Math.max(Math.sqrt(sum), LEAST_NORM));
-    }
-    forEachRow(
-        x,
-        rowsOfTask,
-        (_, first, worker) -> {
-          float[] row = worker.array(0, columns);
-          values.read(first, row, columns);
-          Loops.scale(row, scale, columns);
-          values.write(first, row, columns);
-        });
-  }
-
-  private interface RowBody {
-    void run(int task, long first, Worker worker);
-  }
-
-  /** Runs {@code body} on the first element of each row, {@code rowsOfTask} rows to a task. */
-  private void forEachRow(MatrixView x, int rowsOfTask, RowBody body) {
-    context
-        .pool()
-        .run(
-            Math.ceilDiv(x.rows(), rowsOfTask),
-            (task, worker) -> {
-              int end = Math.min(x.rows(), (task + 1) * rowsOfTask);
-              for (int row = task * rowsOfTask; row < end; row++) {
-                body.run(task, x.offset() + row * x.rowStride(), worker);
-              }
-            });
+    columns.normalize(x, null);
   }
 
   @Override

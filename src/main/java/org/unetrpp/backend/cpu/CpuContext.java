@@ -1,5 +1,6 @@
 package org.unetrpp.backend.cpu;
 
+import org.unetrpp.backend.MatrixView;
 import org.unetrpp.memory.HostAllocator;
 
 /**
@@ -64,6 +65,28 @@ record CpuContext(
         });
   }
 
+  /** Runs {@code body} on the first element of each row of a matrix, some rows to a task. */
+  void forEachRow(MatrixView x, RowBody body) {
+    int perTask = rowsOfTask(x);
+    pool.run(
+        tasks(x),
+        (task, worker) -> {
+          int end = Math.min(x.rows(), (task + 1) * perTask);
+          for (int row = task * perTask; row < end; row++) {
+            body.run(task, x.offset() + row * x.rowStride(), worker);
+          }
+        });
+  }
+
+  /** Tasks of {@link #forEachRow}. */
+  static int tasks(MatrixView x) {
+    return Math.ceilDiv(x.rows(), rowsOfTask(x));
+  }
+
+  private static int rowsOfTask(MatrixView x) {
+    return Math.max(1, TASK_VALUES / x.columns());
+  }
+
   /** Rows of the last block. */
   static int lastBlock(int rows, int perBlock) {
     return rows - (Math.ceilDiv(rows, perBlock) - 1) * perBlock;
@@ -74,6 +97,13 @@ record CpuContext(
   interface BlockBody {
     /** Does {@code count} rows from row {@code first} on. */
     void run(int first, int count, Worker worker);
+  }
+
+  /** Work on one row. */
+  @FunctionalInterface
+  interface RowBody {
+    /** Does the row that starts at element {@code first} of the buffer. */
+    void run(int task, long first, Worker worker);
   }
 
   /** Work on one tile. */

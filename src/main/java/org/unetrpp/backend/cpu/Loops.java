@@ -75,10 +75,120 @@ final class Loops {
     }
   }
 
+  /** {@code sum += (x - mean) y}. */
+  static void addProducts(float[] x, float[] mean, float[] y, float[] sum, int count) {
+    for (int i = 0; i < count; i++) {
+      sum[i] += (x[i] - mean[i]) * y[i];
+    }
+  }
+
+  /** {@code sum += x y}. */
+  static void addProducts(float[] x, float[] y, double[] sum, int count) {
+    for (int i = 0; i < count; i++) {
+      sum[i] += (double) x[i] * y[i];
+    }
+  }
+
+  /** {@code dy = dy scale - ((x - mean) slope + shift)}. */
+  static void normalizeGradient(
+      float[] dy, float[] x, float[] mean, float[] scale, float[] slope, float[] shift, int count) {
+    for (int i = 0; i < count; i++) {
+      dy[i] = dy[i] * scale[i] - ((x[i] - mean[i]) * slope[i] + shift[i]);
+    }
+  }
+
+  /**
+   * Multiplies {@code dy} with {@code slope} where {@code y} is not above 0. Products that run out
+   * of range stand in for a comparison, which would not be compiled to vector instructions.
+   *
+   * @param slope above 0, at most 1
+   */
+  static void leakyReluGradient(float[] dy, float[] y, float slope, int count) {
+    for (int i = 0; i < count; i++) {
+      float large = y[i] * Float.MAX_VALUE * Float.MAX_VALUE;
+      dy[i] *= Math.min(Math.max(large, slope), 1);
+    }
+  }
+
+  /** {@code x[i] *= factor} for i from {@code from} to before {@code to}. */
+  static void scale(float[] x, float factor, int from, int to) {
+    for (int i = from; i < to; i++) {
+      x[i] *= factor;
+    }
+  }
+
+  /** {@code y = dy - y product}. */
+  static void project(float[] y, float[] dy, float[] product, int count) {
+    for (int i = 0; i < count; i++) {
+      y[i] = dy[i] - y[i] * product[i];
+    }
+  }
+
+  /** {@code largest = max(largest, x)}. */
+  static void takeLarger(float[] largest, float[] x, int count) {
+    for (int i = 0; i < count; i++) {
+      largest[i] = Math.max(largest[i], x[i]);
+    }
+  }
+
+  /** {@code sum += factor x}. */
+  static void addScaled(float[] sum, float factor, float[] x, int count) {
+    for (int i = 0; i < count; i++) {
+      sum[i] += factor * x[i];
+    }
+  }
+
+  /** {@code x *= factor - y}. */
+  static void scaleByDifference(float[] x, float factor, float[] y, int count) {
+    for (int i = 0; i < count; i++) {
+      x[i] *= factor - y[i];
+    }
+  }
+
+  /** The sum of the values from {@code from} to before {@code to}. */
+  static double sum(float[] x, int from, int to) {
+    double sum0 = 0; // four sums, so that an addition need not wait for the one before
+    double sum1 = 0;
+    double sum2 = 0;
+    double sum3 = 0;
+    int i = from;
+    for (; i + 3 < to; i += 4) {
+      sum0 += x[i];
+      sum1 += x[i + 1];
+      sum2 += x[i + 2];
+      sum3 += x[i + 3];
+    }
+    for (; i < to; i++) {
+      sum0 += x[i];
+    }
+    return (sum0 + sum1) + (sum2 + sum3);
+  }
+
   /** {@code x -= mean}. */
   static void subtract(float[] x, float[] mean, int count) {
     for (int i = 0; i < count; i++) {
       x[i] -= mean[i];
+    }
+  }
+
+  /** {@code sum = x}. */
+  static void set(double[] sum, float[] x, int count) {
+    for (int i = 0; i < count; i++) {
+      sum[i] = x[i];
+    }
+  }
+
+  /** {@code sum += x}. */
+  static void add(double[] sum, float[] x, int count) {
+    for (int i = 0; i < count; i++) {
+      sum[i] += x[i];
+    }
+  }
+
+  /** {@code x = sum}, rounded. */
+  static void round(double[] sum, float[] x, int count) {
+    for (int i = 0; i < count; i++) {
+      x[i] = (float) sum[i];
     }
   }
 

@@ -15,8 +15,19 @@ final class Moments {
   private long count;
 
   Moments(int channels) {
-    mean = new double[channels];
-    squares = new double[channels];
+    this(0, new double[channels], new double[channels]);
+  }
+
+  /**
+   * Of {@code count} values of each channel.
+   *
+   * @param mean of each channel
+   * @param squares sum of squared differences from it; both arrays are kept
+   */
+  Moments(long count, double[] mean, double[] squares) {
+    this.count = count;
+    this.mean = mean;
+    this.squares = squares;
   }
 
   /** Of {@code rows} rows of channels-last values from element {@code first} on. */
@@ -62,7 +73,8 @@ final class Moments {
     return moments;
   }
 
-  private static void addLanes(float[] lanes, int count, double[] channels) {
+  /** Adds values that follow each other channel by channel, over and over, to their channels. */
+  static void addLanes(float[] lanes, int count, double[] channels) {
     for (int first = 0; first < count; first += channels.length) {
       for (int channel = 0; channel < channels.length; channel++) {
         channels[channel] += lanes[first + channel];
@@ -103,6 +115,15 @@ final class Moments {
       Arrays.fill(grouped.squares, group * size, (group + 1) * size, sum.squares[0]);
     }
     return grouped;
+  }
+
+  int channels() {
+    return mean.length;
+  }
+
+  /** Values of each channel. */
+  long count() {
+    return count;
   }
 
   double mean(int channel) {

@@ -41,7 +41,7 @@ final class Normalizations {
       int channels,
       int groups,
       double epsilon) {
-    Moments[] moments = moments(Values.of(x), grid, channels);
+    Moments[] moments = moments(context, Values.of(x), grid.batch(), grid.tokens(), channels);
     float[] scale = gamma == null ? null : Values.of(gamma).toArray();
     float[] shift = beta == null ? null : Values.of(beta).toArray();
     Affine[] affines = new Affine[grid.batch()];
@@ -50,12 +50,11 @@ final class Normalizations {
     apply(x, y, affines);
   }
 
-  /** The moments of each item. */
-  private Moments[] moments(Values x, Grid grid, int channels) {
-    int rows = grid.tokens();
+  /** The moments of each item of {@code rows} rows. */
+  static Moments[] moments(CpuContext context, Values x, int batch, int rows, int channels) {
     int perTask = Math.max(1, CpuContext.TASK_VALUES / channels);
     int tasks = Math.ceilDiv(rows, perTask);
-    Moments[] parts = new Moments[grid.batch() * tasks];
+    Moments[] parts = new Moments[batch * tasks];
     context
         .pool()
         .run(
@@ -67,7 +66,7 @@ final class Normalizations {
                   Moments.ofRows(
                       x, row * channels, Math.min(perTask, rows - first), channels, worker);
             });
-    return merged(parts, grid.batch(), channels);
+    return merged(parts, batch, channels);
   }
 
   /** The moments of each item from those of its parts, which lie item by item. */

@@ -25,7 +25,9 @@ final class OneDnn {
   private static final int CPU = 1;
   private static final int IN_ORDER = 1;
   private static final int FLOAT32 = 3;
+  private static final int FORWARD_TRAINING = 64;
   private static final int FORWARD_INFERENCE = 96;
+  private static final int BACKWARD = 128;
   private static final int DIRECT = 1;
   private static final int SOFTMAX_ACCURATE = 0x30000;
   private static final int ELTWISE_RELU = 0x20;
@@ -51,9 +53,13 @@ final class OneDnn {
   private final MethodHandle descriptorDestroy;
   private final MethodHandle descriptorSize;
   private final MethodHandle convolution;
+  private final MethodHandle convolutionBackwardData;
+  private final MethodHandle convolutionBackwardWeights;
   private final MethodHandle matmul;
   private final MethodHandle softmax;
+  private final MethodHandle softmaxBackward;
   private final MethodHandle layerNorm;
+  private final MethodHandle layerNormBackward;
   private final MethodHandle reorder;
   private final MethodHandle attributesCreate;
   private final MethodHandle attributesDestroy;
@@ -125,6 +131,37 @@ final class OneDnn {
             ADDRESS,
             ADDRESS,
             POINTER);
+    convolutionBackwardData =
+        status(
+            "dnnl_convolution_backward_data_primitive_desc_create",
+            ADDRESS,
+            POINTER,
+            JAVA_INT,
+            POINTER,
+            POINTER,
+            POINTER,
+            ADDRESS,
+            ADDRESS,
+            ADDRESS,
+            ADDRESS,
+            POINTER,
+            POINTER);
+    convolutionBackwardWeights =
+        status(
+            "dnnl_convolution_backward_weights_primitive_desc_create",
+            ADDRESS,
+            POINTER,
+            JAVA_INT,
+            POINTER,
+            POINTER,
+            POINTER,
+            POINTER,
+            ADDRESS,
+            ADDRESS,
+            ADDRESS,
+            ADDRESS,
+            POINTER,
+            POINTER);
     matmul =
         status(
             "dnnl_matmul_primitive_desc_create",
@@ -146,6 +183,18 @@ final class OneDnn {
             POINTER,
             JAVA_INT,
             POINTER);
+    softmaxBackward =
+        status(
+            "dnnl_softmax_backward_primitive_desc_create",
+            ADDRESS,
+            POINTER,
+            JAVA_INT,
+            POINTER,
+            POINTER,
+            POINTER,
+            JAVA_INT,
+            POINTER,
+            POINTER);
     layerNorm =
         status(
             "dnnl_layer_normalization_forward_primitive_desc_create",
@@ -157,6 +206,20 @@ final class OneDnn {
             POINTER,
             JAVA_FLOAT,
             JAVA_INT,
+            POINTER);
+    layerNormBackward =
+        status(
+            "dnnl_layer_normalization_backward_primitive_desc_create",
+            ADDRESS,
+            POINTER,
+            JAVA_INT,
+            POINTER,
+            POINTER,
+            POINTER,
+            POINTER,
+            JAVA_FLOAT,
+            JAVA_INT,
+            POINTER,
             POINTER);
     reorder =
         status(
@@ -413,6 +476,16 @@ final class OneDnn {
     }
   }
 
+  /** The same shape and layout, with a life of its own. */
+  Descriptor copyOf(Descriptor descriptor) {
+    return copyOf(descriptor.handle);
+  }
+
+  private Descriptor copyOf(long borrowed) {
+    return new Descriptor(
+        created("dnnl_memory_desc_clone", out -> (int) descriptorClone.invokeExact(out, borrowed)));
+  }
+
   /** What a primitive does to its result before storing it. */
   sealed interface PostOp {
     /** Adds a tensor. */
@@ -481,9 +554,7 @@ final class OneDnn {
       } catch (Throwable e) {
         throw unexpected("dnnl_primitive_desc_query_md", e);
       }
-      return new Descriptor(
-          created(
-              "dnnl_memory_desc_clone", out -> (int) descriptorClone.invokeExact(out, borrowed)));
+      return copyOf(borrowed);
     }
 
     @Override
@@ -498,6 +569,7 @@ final class OneDnn {
   enum Argument {
     SOURCE(129),
     WEIGHTS(131),
+    WEIGHTS_GRADIENT(132),
     DESTINATION(133),
     SCRATCHPAD(136);
 
@@ -525,21 +597,48 @@ final class OneDnn {
     return descriptor == null ? NONE : descriptor.handle;
   }
 
-  /** A direct convolution; strides and paddings have one value for each axis. */
+  /**
+   * Where the kernel of a convolution goes; one value for each axis.
+   *
+   * @param strides from one output to the next
+   * @param before zeros in front
+   * @param after zeros behind
+   */
+  record Window(long[] strides, long[] before, long[] after) {}
+
+  /** A window in native memory. */
+  private record Steps(
+      MemorySegment strides, MemorySegment dilations, MemorySegment before, MemorySegment after) {
+    static Steps of(Window window, Arena arena) {
+      return new Steps(
+          arena.allocateFrom(JAVA_LONG, window.strides),
+          arena.allocate(JAVA_LONG, window.strides.length),
+          arena.allocateFrom(JAVA_LONG, window.before),
+          arena.allocateFrom(JAVA_LONG, window.after));
+    }
+  }
+
+  /** A direct convolution. */
   PrimitiveDescriptor convolution(
       Descriptor source,
       Descriptor weights,
       @Nullable Descriptor bias,
       Descriptor destination,
-      long[] strides,
-      long[] paddingBefore,
-      long[] paddingAfter,
+      Window window,
+      PostOp... postOps) {
+    return convolution(FORWARD_INFERENCE, source, weights, bias, destination, window, postOps);
+  }
+
+  private PrimitiveDescriptor convolution(
+      int propagation,
+      Descriptor source,
+      Descriptor weights,
+      @Nullable Descriptor bias,
+      Descriptor destination,
+      Window window,
       PostOp... postOps) {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment steps = arena.allocateFrom(JAVA_LONG, strides);
-      MemorySegment dilations = arena.allocate(JAVA_LONG, strides.length);
-      MemorySegment before = arena.allocateFrom(JAVA_LONG, paddingBefore);
-      MemorySegment after = arena.allocateFrom(JAVA_LONG, paddingAfter);
+      Steps steps = Steps.of(window, arena);
       return described(
           "dnnl_convolution_forward_primitive_desc_create",
           postOps,
@@ -548,16 +647,73 @@ final class OneDnn {
                   convolution.invokeExact(
                       out,
                       engine,
-                      FORWARD_INFERENCE,
+                      propagation,
                       DIRECT,
                       source.handle,
                       weights.handle,
                       handle(bias),
                       destination.handle,
-                      steps,
-                      dilations,
-                      before,
-                      after,
+                      steps.strides,
+                      steps.dilations,
+                      steps.before,
+                      steps.after,
+                      attributes));
+    }
+  }
+
+  /** The gradient of a convolution's source. */
+  PrimitiveDescriptor convolutionBackwardData(
+      Descriptor source, Descriptor weights, Descriptor destination, Window window) {
+    try (Arena arena = Arena.ofConfined();
+        PrimitiveDescriptor forward =
+            convolution(FORWARD_TRAINING, source, weights, null, destination, window)) {
+      Steps steps = Steps.of(window, arena);
+      return described(
+          "dnnl_convolution_backward_data_primitive_desc_create",
+          new PostOp[0],
+          (out, attributes) ->
+              (int)
+                  convolutionBackwardData.invokeExact(
+                      out,
+                      engine,
+                      DIRECT,
+                      source.handle,
+                      weights.handle,
+                      destination.handle,
+                      steps.strides,
+                      steps.dilations,
+                      steps.before,
+                      steps.after,
+                      forward.handle,
+                      attributes));
+    }
+  }
+
+  /** The gradient of a convolution's weights. */
+  PrimitiveDescriptor convolutionBackwardWeights(
+      Descriptor source, Descriptor weights, Descriptor destination, Window window) {
+    try (Arena arena = Arena.ofConfined();
+        PrimitiveDescriptor forward =
+            convolution(FORWARD_TRAINING, source, weights, null, destination, window)) {
+      Steps steps = Steps.of(window, arena);
+      return described(
+          "dnnl_convolution_backward_weights_primitive_desc_create",
+          new PostOp[0],
+          (out, attributes) ->
+              (int)
+                  convolutionBackwardWeights.invokeExact(
+                      out,
+                      engine,
+                      DIRECT,
+                      source.handle,
+                      weights.handle,
+                      NONE,
+                      destination.handle,
+                      steps.strides,
+                      steps.dilations,
+                      steps.before,
+                      steps.after,
+                      forward.handle,
                       attributes));
     }
   }
@@ -602,8 +758,40 @@ final class OneDnn {
                     attributes));
   }
 
+  /** The gradient of softmax along one axis, from its result, in place. */
+  PrimitiveDescriptor softmaxBackward(Descriptor tensor, int axis) {
+    try (PrimitiveDescriptor forward = softmax(tensor, axis)) {
+      return described(
+          "dnnl_softmax_backward_primitive_desc_create",
+          new PostOp[0],
+          (out, attributes) ->
+              (int)
+                  softmaxBackward.invokeExact(
+                      out,
+                      engine,
+                      SOFTMAX_ACCURATE,
+                      tensor.handle,
+                      tensor.handle,
+                      tensor.handle,
+                      axis,
+                      forward.handle,
+                      attributes));
+    }
+  }
+
   /** Layer normalization along the last axis, with scale and shift. */
   PrimitiveDescriptor layerNorm(Descriptor tensor, float epsilon) {
+    return layerNorm(FORWARD_INFERENCE, tensor, null, epsilon);
+  }
+
+  /** The same, which also leaves mean and variance of each row. */
+  PrimitiveDescriptor layerNormForTraining(
+      Descriptor tensor, Descriptor statistics, float epsilon) {
+    return layerNorm(FORWARD_TRAINING, tensor, statistics, epsilon);
+  }
+
+  private PrimitiveDescriptor layerNorm(
+      int propagation, Descriptor tensor, @Nullable Descriptor statistics, float epsilon) {
     return described(
         "dnnl_layer_normalization_forward_primitive_desc_create",
         new PostOp[0],
@@ -612,13 +800,36 @@ final class OneDnn {
                 layerNorm.invokeExact(
                     out,
                     engine,
-                    FORWARD_INFERENCE,
+                    propagation,
                     tensor.handle,
                     tensor.handle,
-                    NONE,
+                    handle(statistics),
                     epsilon,
                     USE_SCALE_AND_SHIFT,
                     attributes));
+  }
+
+  /** The gradients of layer normalization's source, scale and shift. */
+  PrimitiveDescriptor layerNormBackward(Descriptor tensor, Descriptor statistics, float epsilon) {
+    try (PrimitiveDescriptor forward = layerNormForTraining(tensor, statistics, epsilon)) {
+      return described(
+          "dnnl_layer_normalization_backward_primitive_desc_create",
+          new PostOp[0],
+          (out, attributes) ->
+              (int)
+                  layerNormBackward.invokeExact(
+                      out,
+                      engine,
+                      BACKWARD,
+                      tensor.handle,
+                      tensor.handle,
+                      tensor.handle,
+                      statistics.handle,
+                      epsilon,
+                      USE_SCALE_AND_SHIFT,
+                      forward.handle,
+                      attributes));
+    }
   }
 
   /** A copy to another layout. */

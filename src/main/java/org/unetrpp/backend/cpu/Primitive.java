@@ -17,8 +17,15 @@ final class Primitive implements AutoCloseable {
   static final int DESTINATION = 17;
   static final int WEIGHTS = 33;
   static final int BIAS = 41;
+  static final int MEAN = 49;
+  static final int VARIANCE = 50;
   static final int SCALE = 51;
   static final int SHIFT = 52;
+  static final int SOURCE_GRADIENT = 129;
+  static final int DESTINATION_GRADIENT = 145;
+  static final int WEIGHTS_GRADIENT = 161;
+  static final int SCALE_GRADIENT = 255;
+  static final int SHIFT_GRADIENT = 256;
   private static final int SCRATCHPAD = 80;
   private static final int SOURCE_1 = 2;
   private static final int POST_OP_BASE = 32768;

@@ -12,6 +12,7 @@ import org.unetrpp.backend.cpu.OneDnn.Argument;
 import org.unetrpp.backend.cpu.OneDnn.Descriptor;
 import org.unetrpp.backend.cpu.OneDnn.PostOp;
 import org.unetrpp.backend.cpu.OneDnn.PrimitiveDescriptor;
+import org.unetrpp.backend.cpu.OneDnn.Window;
 import org.unetrpp.grid.Extents;
 
 /**
@@ -20,7 +21,7 @@ import org.unetrpp.grid.Extents;
  */
 final class Primitives implements AutoCloseable {
   /** Channels last, of NCDHW. */
-  private static final String CHANNELS_LAST = "acdeb";
+  static final String CHANNELS_LAST = "acdeb";
 
   private final OneDnn oneDnn;
   private final int threads;
@@ -102,9 +103,10 @@ final class Primitives implements AutoCloseable {
                 givenWeights == null ? any : givenWeights,
                 key.epilogue().bias() ? bias : null,
                 destination,
-                new long[] {stride.depth(), stride.height(), stride.width()},
-                new long[] {key.before(), padding.height(), padding.width()},
-                new long[] {key.after(), padding.height(), padding.width()},
+                new Window(
+                    new long[] {stride.depth(), stride.height(), stride.width()},
+                    new long[] {key.before(), padding.height(), padding.width()},
+                    new long[] {key.after(), padding.height(), padding.width()}),
                 key.epilogue().postOps(destination))) {
       ArgumentList arguments = new ArgumentList();
       arguments.add(Primitive.SOURCE, source);
@@ -122,21 +124,24 @@ final class Primitives implements AutoCloseable {
     }
   }
 
-  /** Weights in the order of published checkpoints to the layout of a convolution. */
-  Primitive weightReorder(SlabKey key, Descriptor layout) {
-    record ReorderKey(SlabKey of) {}
+  /**
+   * Some planes of a kernel, in the order of published checkpoints, to the layout of a convolution.
+   *
+   * @param taps of the whole kernel
+   */
+  Primitive weightReorder(SlabKey key, int taps, Descriptor layout) {
+    record ReorderKey(SlabKey of, int taps) {}
     return get(
-        new ReorderKey(key),
+        new ReorderKey(key, taps),
         () -> {
           Extents kernel = key.shape().kernel();
+          int in = key.shape().inChannels();
           long[] dims = {
-            key.shape().outChannels(),
-            key.shape().inChannels(),
-            kernel.depth(),
-            kernel.height(),
-            kernel.width()
+            key.shape().outChannels(), in, kernel.depth(), kernel.height(), kernel.width()
           };
-          Descriptor from = oneDnn.tagged("abcde", dims);
+          long plane = (long) kernel.height() * kernel.width();
+          long[] strides = {(long) in * taps, taps, plane, kernel.width(), 1};
+          Descriptor from = oneDnn.strided(dims, strides);
           try (PrimitiveDescriptor descriptor = oneDnn.reorder(from, layout)) {
             return new ArgumentList()
                 .add(Primitive.SOURCE, from)
@@ -272,8 +277,13 @@ final class Primitives implements AutoCloseable {
         });
   }
 
+  /** No arguments yet. */
+  ArgumentList arguments() {
+    return new ArgumentList();
+  }
+
   /** Arguments of a primitive in the order in which it is run with them. */
-  private final class ArgumentList {
+  final class ArgumentList {
     private final List<Integer> numbers = new ArrayList<>();
     private final List<Descriptor> layouts = new ArrayList<>();
 
@@ -294,8 +304,11 @@ final class Primitives implements AutoCloseable {
     }
   }
 
-  /** Making one asks oneDNN to plan for the threads of the caller, which must be one. */
-  private Primitive get(Record key, Supplier<Primitive> maker) {
+  /**
+   * The primitive of a key, made when it is not there. Making one asks oneDNN to plan for the
+   * threads of the caller, which must be one.
+   */
+  Primitive get(Record key, Supplier<Primitive> maker) {
     Primitive primitive = made.get(key);
     if (primitive == null) {
       int before = oneDnn.useOneThread();

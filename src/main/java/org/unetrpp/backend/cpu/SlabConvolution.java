@@ -1,7 +1,11 @@
 package org.unetrpp.backend.cpu;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.Convolution;
@@ -224,7 +228,7 @@ final class SlabConvolution {
                 new Purpose(middle),
                 List.of(weight),
                 parts() * partElements,
-                to -> reorder(Values.of(weight).toArray(), to));
+                to -> reorder(weight.address(), to));
     return new Packed(packed, bias == null ? 0 : bias.address());
   }
 
@@ -238,7 +242,7 @@ final class SlabConvolution {
                 new Purpose(middle),
                 from,
                 parts() * partElements,
-                to -> reorder(scaled(weight, scales(norm)), to));
+                to -> reorderScaled(weight, scales(norm), to));
     long bias =
         context
             .packs()
@@ -251,33 +255,84 @@ final class SlabConvolution {
     return new Packed(packed, bias);
   }
 
+  /**
+   * Packs the weights of a convolution that this one takes the gradients of: channels change
+   * places, and the kernel is turned about its center.
+   *
+   * @param weight (Cin, Cout, kD, kH, kW) in this one's terms
+   */
+  Packed packFlipped(Buffer weight) {
+    long packed =
+        context
+            .packs()
+            .get(
+                new FlippedPurpose(middle),
+                List.of(weight),
+                parts() * partElements,
+                to -> withScratch(weight, flipped -> flip(weight, flipped), to));
+    return new Packed(packed, 0);
+  }
+
   private record Purpose(SlabKey weightsOf) {}
 
-  private void reorder(float[] weight, long to) {
-    Primitive reorder = context.primitives().weightReorder(middle, weights);
-    int values = weight.length / parts();
-    long part = context.workspace().allocate((long) values * Float.BYTES);
+  private record FlippedPurpose(SlabKey weightsOf) {}
+
+  /** Reorders what {@code writer} makes of the weights. */
+  private void withScratch(Buffer weight, LongConsumer writer, long to) {
+    long scratch = context.workspace().allocate(weight.bytes());
     try {
-      for (int i = 0; i < parts(); i++) {
-        Values.at(part, values).write(0, part(weight, i), values);
-        long target = to + i * partElements * Float.BYTES;
-        context.pool().run(1, (_, worker) -> reorder.run(worker, part, target));
-      }
+      writer.accept(scratch);
+      reorder(scratch, to);
     } finally {
-      context.workspace().release(part, (long) values * Float.BYTES);
+      context.workspace().release(scratch, weight.bytes());
     }
   }
 
-  /** The values of one part of the kernel: of (..., kD, kH, kW) the planes of that part. */
-  private float[] part(float[] weight, int part) {
-    Extents kernel = shape.kernel();
-    int taps = Math.toIntExact(kernel.voxels());
+  private void reorderScaled(Buffer weight, double[] scales, long to) {
+    int values = Math.toIntExact(weight.elements());
+    withScratch(
+        weight, scratch -> Values.at(scratch, values).write(0, scaled(weight, scales), values), to);
+  }
+
+  /** Packs part by part from values in the order of published checkpoints. */
+  private void reorder(long from, long to) {
+    int taps = Math.toIntExact(shape.kernel().voxels());
     int ownTaps = taps / parts();
-    float[] values = new float[weight.length / parts()];
-    for (int i = 0; i < weight.length / taps; i++) {
-      System.arraycopy(weight, i * taps + part * ownTaps, values, i * ownTaps, ownTaps);
-    }
-    return values;
+    Primitive reorder = context.primitives().weightReorder(middle, taps, weights);
+    context
+        .pool()
+        .run(
+            parts(),
+            (part, worker) ->
+                reorder.run(
+                    worker,
+                    from + (long) part * ownTaps * Float.BYTES,
+                    to + part * partElements * Float.BYTES));
+  }
+
+  /** (Cin, Cout, taps) to (Cout, Cin, taps from the last to the first). */
+  private void flip(Buffer weight, long to) {
+    int taps = Math.toIntExact(shape.kernel().voxels());
+    int in = shape.inChannels();
+    int out = shape.outChannels();
+    int line = in * taps;
+    MemorySegment from = Values.of(weight).segment();
+    Values flipped = Values.at(to, weight.elements());
+    context
+        .pool()
+        .run(
+            out,
+            (output, worker) -> {
+              float[] values = worker.array(0, line);
+              for (int input = 0; input < in; input++) {
+                long first = ((long) input * out + output) * taps;
+                int last = input * taps + taps - 1;
+                for (int tap = 0; tap < taps; tap++) {
+                  values[last - tap] = from.getAtIndex(JAVA_FLOAT, first + tap);
+                }
+              }
+              flipped.write((long) output * line, values, line);
+            });
   }
 
   private static float[] scaled(Buffer weight, double[] scales) {

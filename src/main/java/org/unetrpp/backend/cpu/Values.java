@@ -53,6 +53,10 @@ record Values(MemorySegment segment) {
         source.segment, from * Float.BYTES, segment, to * Float.BYTES, count * Float.BYTES);
   }
 
+  void clear(long first, long count) {
+    segment.asSlice(first * Float.BYTES, count * Float.BYTES).fill((byte) 0);
+  }
+
   float[] toArray() {
     return segment.toArray(JAVA_FLOAT);
   }

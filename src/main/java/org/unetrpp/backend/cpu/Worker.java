@@ -7,13 +7,14 @@ final class Worker implements AutoCloseable {
   /** Values of one tile of an element-wise pass; two such arrays stay in the first-level cache. */
   static final int TILE = 4096;
 
-  private static final int ARRAYS = 3;
+  private static final int ARRAYS = 8;
 
   private final int index;
   private final OneDnn oneDnn;
   private final long stream;
   private final HostAllocator memory;
   private final float[][] arrays = new float[ARRAYS][TILE];
+  private double[] doubles = new double[TILE];
   private long scratch;
   private long scratchBytes;
   private long scratchpad;
@@ -41,6 +42,14 @@ final class Worker implements AutoCloseable {
       arrays[slot] = new float[length];
     }
     return arrays[slot];
+  }
+
+  /** An array of at least {@code length} doubles of any content. */
+  double[] doubles(int length) {
+    if (doubles.length < length) {
+      doubles = new double[length];
+    }
+    return doubles;
   }
 
   /** Address of native memory for {@code elements} floats, which the next call may move. */
