@@ -20,6 +20,9 @@ import org.unetrpp.memory.Buffer;
  * merged in their order.
  */
 final class CpuTraining implements TrainingPrimitives {
+  /** Values that a task copies. */
+  private static final long COPY_VALUES = 1 << 16;
+
   private final CpuBackend backend;
   private final CpuContext context;
   private final BackwardPrimitives primitives;
@@ -311,6 +314,19 @@ final class CpuTraining implements TrainingPrimitives {
       int batch,
       int classes) {
     loss.gradient(probabilities, target, weights, dlogits, batch, classes);
+  }
+
+  @Override
+  public void copy(Buffer x, Buffer y) {
+    Values from = Values.of(x);
+    Values to = Values.of(y);
+    context.forEachBlock(
+        Math.toIntExact(Math.ceilDiv(x.elements(), COPY_VALUES)),
+        1,
+        (block, _, _) -> {
+          long first = block * COPY_VALUES;
+          to.copyFrom(from, first, first, Math.min(COPY_VALUES, x.elements() - first));
+        });
   }
 
   @Override

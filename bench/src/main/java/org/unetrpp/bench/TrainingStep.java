@@ -1,0 +1,78 @@
+package org.unetrpp.bench;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import org.unetrpp.backend.Backend;
+import org.unetrpp.engine.Device;
+import org.unetrpp.engine.Engine;
+import org.unetrpp.grid.Extents;
+import org.unetrpp.loss.LossSettings;
+import org.unetrpp.model.Architecture;
+import org.unetrpp.nn.DeterministicTensor;
+import org.unetrpp.planning.Optimization;
+import org.unetrpp.sampling.Batch;
+import org.unetrpp.training.NetworkTrainer;
+import org.unetrpp.training.StepReport;
+
+/**
+ * A published network in training, with the weights and batches of {@link DeterministicTensor}:
+ * targets are constant over blocks of 4 x 8 x 8 voxels.
+ */
+public final class TrainingStep implements AutoCloseable {
+  private static final Extents BLOCK = new Extents(4, 8, 8);
+
+  private final Backend backend;
+  private final NetworkTrainer trainer;
+  private final Batch batch;
+  private long step;
+
+  /** Opens the CPU and fills the network. */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // close closes them
+  public TrainingStep(Architecture architecture, int batchSize, int threads) {
+    backend = Engine.open(new Device.Cpu(), threads);
+    trainer =
+        new NetworkTrainer(
+            backend,
+            architecture,
+            LossSettings.published(true),
+            Optimization.PUBLISHED,
+            1,
+            entry -> DeterministicTensor.ofState(entry.name(), entry.shape()));
+    batch = batch(architecture, batchSize);
+  }
+
+  private static Batch batch(Architecture architecture, int size) {
+    Extents patch = architecture.patch();
+    int channels = architecture.inputChannels();
+    int voxels = Math.toIntExact(patch.voxels());
+    float[] image = DeterministicTensor.input("step0/input", size * channels * voxels);
+    Extents blocks = patch.dividedBy(BLOCK);
+    int classes = architecture.classes();
+    float[] uniform =
+        DeterministicTensor.values(
+            "step0/target", Math.toIntExact(size * blocks.voxels()), 0.5, 0.5);
+    short[] labels = new short[size * voxels];
+    for (int i = 0; i < labels.length; i++) {
+      int w = i % patch.width() / BLOCK.width();
+      int h = i / patch.width() % patch.height() / BLOCK.height();
+      int d = i / patch.width() / patch.height() % patch.depth() / BLOCK.depth();
+      int item = i / voxels;
+      int at = ((item * blocks.depth() + d) * blocks.height() + h) * blocks.width() + w;
+      labels[i] = (short) Math.min((int) Math.floor(uniform[at] * (double) classes), classes - 1);
+    }
+    return new Batch(size, channels, patch, image, labels);
+  }
+
+  /** One step: the loss before it. */
+  public double run() {
+    StepReport report = trainer.step(batch, step, Optimization.PUBLISHED.learningRate());
+    step++;
+    return report.loss();
+  }
+
+  @Override
+  public void close() {
+    trainer.close();
+    backend.close();
+  }
+}
