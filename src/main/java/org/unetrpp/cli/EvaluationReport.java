@@ -62,8 +62,8 @@ record EvaluationReport(List<EvaluatedCase> cases, Summary summary, List<String>
   }
 
   /**
-   * Means over cases, a line a structure; where a value is undefined in some cases, how many count
-   * stands behind it.
+   * Means over cases, a line a structure; where a value is undefined in some cases, the number of
+   * those that count stands behind it.
    *
    * @param each whether to show every case before
    */
@@ -71,9 +71,9 @@ record EvaluationReport(List<EvaluatedCase> cases, Summary summary, List<String>
     TextTable means = new TextTable(1);
     means.add(headings("structure"));
     for (StructureSummary structure : summary.structures()) {
-      means.add(row(structure.structure().name(), m -> mean(structure.means(), m)));
+      means.add(row(structure.structure().name(), m -> mean(m, structure.mean(m))));
     }
-    means.add(row(OVERALL, m -> number(m, overall(m).value())));
+    means.add(row(OVERALL, m -> number(m, summary.mean(m).value())));
     String title = "Mean of %d case%s%n".formatted(cases.size(), cases.size() == 1 ? "" : "s");
     return (each ? caseTable() + System.lineSeparator() : "") + title + means;
   }
@@ -109,14 +109,9 @@ record EvaluationReport(List<EvaluatedCase> cases, Summary summary, List<String>
     return Stream.concat(Stream.of(first), others.stream()).toList();
   }
 
-  private String mean(Map<Metric, Mean> means, Metric metric) {
-    Mean mean = means.getOrDefault(metric, new Mean(Double.NaN, 0));
+  private String mean(Metric metric, Mean mean) {
     String text = number(metric, mean.value());
     return mean.count() == cases.size() ? text : text + " (" + mean.count() + ")";
-  }
-
-  private Mean overall(Metric metric) {
-    return summary.overall().getOrDefault(metric, new Mean(Double.NaN, 0));
   }
 
   private static String number(Metric metric, double value) {

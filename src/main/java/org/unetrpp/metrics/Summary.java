@@ -6,7 +6,6 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.DoubleStream;
-import java.util.stream.Stream;
 
 /**
  * The metrics of several cases.
@@ -40,6 +39,15 @@ public record Summary(
   public record StructureSummary(Structure structure, Map<Metric, Mean> means) {
     public StructureSummary {
       means = Collections.unmodifiableMap(new EnumMap<>(means));
+    }
+
+    /**
+     * The mean of a metric.
+     *
+     * @throws IllegalArgumentException if it was not evaluated
+     */
+    public Mean mean(Metric metric) {
+      return entry(means, metric);
     }
   }
 
@@ -78,6 +86,24 @@ public record Summary(
         first.settings(), cases.size(), summaries, overall(first.settings(), summaries));
   }
 
+  /**
+   * The overall mean of a metric.
+   *
+   * @throws IllegalArgumentException if it was not evaluated
+   */
+  public Mean mean(Metric metric) {
+    return entry(overall, metric);
+  }
+
+  private static Mean entry(Map<Metric, Mean> means, Metric metric) {
+    Mean mean = means.get(metric);
+    if (mean == null) {
+      throw new IllegalArgumentException(
+          metric + " was not evaluated, expected one of " + means.keySet());
+    }
+    return mean;
+  }
+
   private static List<Structure> structures(CaseEvaluation evaluation) {
     return evaluation.structures().stream().map(StructureEvaluation::structure).toList();
   }
@@ -96,11 +122,7 @@ public record Summary(
   private static Map<Metric, Mean> overall(Settings settings, List<StructureSummary> summaries) {
     Map<Metric, Mean> overall = new EnumMap<>(Metric.class);
     for (Metric metric : settings.metrics()) {
-      DoubleStream means =
-          summaries.stream()
-              .map(StructureSummary::means)
-              .flatMap(m -> Stream.ofNullable(m.get(metric)))
-              .mapToDouble(Mean::value);
+      DoubleStream means = summaries.stream().mapToDouble(s -> s.mean(metric).value());
       overall.put(metric, Mean.of(means));
     }
     return overall;
