@@ -35,7 +35,8 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "evaluate",
     description =
-        "Compares label volumes with their references, by case and class: Dice, HD95, volumes.",
+        "Compares label volumes with their references, by case and class: Dice, HD95, volumes. "
+            + "Up to 5 cases are shown one by one, more with -v.",
     mixinStandardHelpOptions = true)
 final class EvaluateCommand extends Subcommand {
   /** What a case takes at most: one file's voxels as floats, labels, masks and distances. */
@@ -86,7 +87,8 @@ final class EvaluateCommand extends Subcommand {
   @Option(
       names = "--tolerance",
       paramLabel = "1.0",
-      description = "Distance that surface Dice tolerates, in mm, or voxels with --voxels.",
+      description =
+          "Distance that surface Dice tolerates (default: 1), in mm, or voxels with --voxels.",
       defaultValue = "1")
   private double tolerance;
 
