@@ -110,14 +110,18 @@ record CaseFiles(String name, Path folder, List<Path> files) {
   }
 
   private static boolean isInput(Path file) {
+    return isImage(file) && !OWN_RESULT.matcher(stem(file)).matches();
+  }
+
+  /** Whether a file of a folder is an image; of the two files of a pair the header is. */
+  static boolean isImage(Path file) {
     String name = fileName(file);
     boolean second = name.matches("(?i).+\\.img(\\.gz)?"); // of a pair
-    boolean own = OWN_RESULT.matcher(stem(file)).matches();
-    return isImageName(file) && !second && !own && !name.startsWith(".");
+    return isImageName(file) && !second && !name.startsWith(".");
   }
 
   /** The file's name without its ending. */
-  private static String stem(Path file) {
+  static String stem(Path file) {
     Matcher image = IMAGE_NAME.matcher(fileName(file));
     return image.matches() ? image.group("stem") : fileName(file);
   }

@@ -37,6 +37,7 @@ public final class Main {
     line.addSubcommand(new SegmentCommand());
     ServiceLoader.load(Subcommand.class).forEach(line::addSubcommand);
     line.addSubcommand(new InfoCommand());
+    line.addSubcommand(new EvaluateCommand());
     line.addSubcommand(new ForwardCommand());
     line.addSubcommand(new DevicesCommand());
     line.setCaseInsensitiveEnumValuesAllowed(true);
@@ -93,7 +94,8 @@ public final class Main {
     };
   }
 
-  private static String message(Exception exception) {
+  /** What a user is told of a failure: one line. */
+  static String message(Exception exception) {
     String message = exception.getMessage();
     return switch (exception) {
       case CancellationException _ -> "cancelled";

@@ -1,0 +1,123 @@
+package org.unetrpp.cli;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.unetrpp.files.InvalidFileException;
+
+/**
+ * Predictions and references of the same cases.
+ *
+ * @param pairs in the order of the cases' names
+ * @param alone what is wrong with each file that has no partner
+ */
+record LabelPairs(List<LabelPair> pairs, List<InvalidFileException> alone) {
+  private static final String RESULT = "_seg";
+  private static final String PROBABILITIES = "_prob";
+
+  LabelPairs {
+    pairs = List.copyOf(pairs);
+    alone = List.copyOf(alone);
+  }
+
+  /**
+   * Pairs files by the name of their case, which is the file's name without its ending and {@code
+   * _seg}. Two files are a pair whatever their names; of a folder, what is not asked for by a file
+   * on the other side does not matter.
+   *
+   * @throws NoSuchFileException if a path does not exist
+   * @throws InvalidFileException if a folder holds no image or two of one case
+   */
+  static LabelPairs find(Path predictions, Path references) throws IOException {
+    boolean manyTested = Files.isDirectory(predictions);
+    boolean manyExpected = Files.isDirectory(references);
+    if (!manyTested && !manyExpected) {
+      requireExists(predictions);
+      requireExists(references);
+      LabelPair pair = new LabelPair(caseName(references), predictions, references);
+      return new LabelPairs(List.of(pair), List.of());
+    }
+    Map<String, Path> tested = files(predictions);
+    Map<String, Path> expected = files(references);
+    if (!manyTested) {
+      expected.keySet().retainAll(tested.keySet());
+    }
+    if (!manyExpected) {
+      tested.keySet().retainAll(expected.keySet());
+    }
+    List<LabelPair> pairs = new ArrayList<>();
+    List<InvalidFileException> alone = new ArrayList<>();
+    tested.forEach((name, path) -> {
+      Path partner = expected.get(name);
+      if (partner == null) {
+        alone.add(withoutPartner(path, name, references));
+      } else {
+        pairs.add(new LabelPair(name, path, partner));
+      }
+    });
+    expected.forEach((name, path) -> {
+      if (!tested.containsKey(name)) {
+        alone.add(withoutPartner(path, name, predictions));
+      }
+    });
+    return new LabelPairs(pairs, alone);
+  }
+
+  private static InvalidFileException withoutPartner(Path path, String name, Path folder) {
+    return new InvalidFileException(path, "no file of case '%s' in %s".formatted(name, folder));
+  }
+
+  /** Files by the name of their case. */
+  private static Map<String, Path> files(Path path) throws IOException {
+    Map<String, Path> files = new TreeMap<>();
+    if (!Files.isDirectory(path)) {
+      requireExists(path);
+      files.put(caseName(path), path);
+      return files;
+    }
+    for (Path file : images(path)) {
+      Path same = files.get(caseName(file));
+      if (same == null || (isResult(file) && !isResult(same))) { // labels beside their image
+        files.put(caseName(file), file);
+      } else if (isResult(file) == isResult(same)) {
+        throw new InvalidFileException(file, "names the same case as " + same.getFileName());
+      }
+    }
+    if (files.isEmpty()) {
+      throw new InvalidFileException(path, "holds no NIfTI image (.nii, .nii.gz, .hdr)");
+    }
+    return files;
+  }
+
+  private static void requireExists(Path path) throws NoSuchFileException {
+    if (!Files.exists(path)) {
+      throw new NoSuchFileException(path.toString());
+    }
+  }
+
+  private static List<Path> images(Path folder) throws IOException {
+    try (Stream<Path> entries = Files.list(folder)) {
+      return entries
+          .filter(Files::isRegularFile)
+          .filter(CaseFiles::isImage)
+          .filter(file -> !CaseFiles.stem(file).endsWith(PROBABILITIES))
+          .sorted()
+          .toList();
+    }
+  }
+
+  private static boolean isResult(Path file) {
+    return CaseFiles.stem(file).endsWith(RESULT);
+  }
+
+  private static String caseName(Path file) {
+    String stem = CaseFiles.stem(file);
+    return isResult(file) ? stem.substring(0, stem.length() - RESULT.length()) : stem;
+  }
+}

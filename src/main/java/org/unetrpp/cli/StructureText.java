@@ -1,0 +1,58 @@
+package org.unetrpp.cli;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.unetrpp.metrics.Structure;
+
+/** Structures as people write them. */
+final class StructureText {
+  private static final Pattern CLASS = Pattern.compile("\\s*(\\d{1,3})\\s*=\\s*(.*?)\\s*");
+  private static final Pattern REGION =
+      Pattern.compile("\\s*(.*?)\\s*=\\s*(\\d{1,3}(?:\\s*\\+\\s*\\d{1,3})*)\\s*");
+
+  private StructureText() {}
+
+  /**
+   * Classes such as {@code 1=anterior,2=posterior}.
+   *
+   * @throws IllegalArgumentException if the text is of another form
+   */
+  static List<Structure> classes(String text) {
+    List<Structure> structures = new ArrayList<>();
+    for (String part : text.split(",", -1)) {
+      Matcher matcher = CLASS.matcher(part);
+      if (!matcher.matches()) {
+        throw new IllegalArgumentException(
+            "class '" + part + "', expected LABEL=NAME, such as 1=liver,2=spleen");
+      }
+      structures.add(Structure.of(matcher.group(2), Integer.parseInt(matcher.group(1))));
+    }
+    return structures;
+  }
+
+  /**
+   * Regions such as {@code WT=1+2+3,ET=3}.
+   *
+   * @throws IllegalArgumentException if the text is of another form
+   */
+  static List<Structure> regions(String text) {
+    List<Structure> structures = new ArrayList<>();
+    for (String part : text.split(",", -1)) {
+      Matcher matcher = REGION.matcher(part);
+      if (!matcher.matches()) {
+        throw new IllegalArgumentException(
+            "region '" + part + "', expected NAME=LABEL+LABEL, such as WT=1+2+3,ET=3");
+      }
+      List<Integer> labels =
+          Stream.of(matcher.group(2).split("\\+", -1))
+              .map(String::strip)
+              .map(Integer::valueOf)
+              .toList();
+      structures.add(Structure.of(matcher.group(1), labels));
+    }
+    return structures;
+  }
+}
