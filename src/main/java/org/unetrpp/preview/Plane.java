@@ -75,10 +75,19 @@ record Plane(
 
   /** Index in a volume's array of the voxel at a column and a row of one slice. */
   int voxel(Extents extents, int slice, int column, int row) {
-    int[] index = new int[3];
-    index[through] = slice;
-    index[columns] = columnsDescend ? extents.along(columns) - 1 - column : column;
-    index[rows] = rowsDescend ? extents.along(rows) - 1 - row : row;
-    return (index[0] * extents.height() + index[1]) * extents.width() + index[2];
+    int inColumns = columnsDescend ? extents.along(columns) - 1 - column : column;
+    int inRows = rowsDescend ? extents.along(rows) - 1 - row : row;
+    return slice * stride(extents, through)
+        + inColumns * stride(extents, columns)
+        + inRows * stride(extents, rows);
+  }
+
+  /** Distance in the array of neighbors along an axis. */
+  private static int stride(Extents extents, int axis) {
+    return switch (axis) {
+      case 0 -> extents.height() * extents.width();
+      case 1 -> extents.width();
+      default -> 1;
+    };
   }
 }

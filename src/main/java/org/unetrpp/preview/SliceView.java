@@ -25,17 +25,32 @@ record SliceView(Volume image, LabelVolume labels, Plane plane, int slice, int w
    * @param colors by label; 0 is not drawn
    */
   void drawOn(Picture picture, int left, int top, IntensityWindow window, int[] colors) {
+    int[] shown = shownLabels();
     for (int y = 0; y < height; y++) {
       for (int x = 0; x < width; x++) {
         int gray = window.gray(intensity(x, y));
         int color = gray << 16 | gray << 8 | gray;
-        int label = label(x, y);
+        int label = shown[y * width + x];
         if (label != 0) {
-          color = isOutline(x, y) ? colors[label] : mix(color, colors[label]);
+          color = isOutline(shown, x, y) ? colors[label] : mix(color, colors[label]);
         }
         picture.set(left + x, top + y, color);
       }
     }
+  }
+
+  /** The label of each pixel. */
+  private int[] shownLabels() {
+    int[] shown = new int[width * height];
+    for (int y = 0; y < height; y++) {
+      int row = (int) ((y + 0.5) * rowCount() / height);
+      for (int x = 0; x < width; x++) {
+        int column = (int) ((x + 0.5) * columnCount() / width);
+        byte label = labels.labels()[plane.voxel(extents(), slice, column, row)];
+        shown[y * width + x] = Byte.toUnsignedInt(label);
+      }
+    }
+    return shown;
   }
 
   private double intensity(int x, int y) {
@@ -63,19 +78,14 @@ record SliceView(Volume image, LabelVolume labels, Plane plane, int slice, int w
     return Math.clamp((pixel + 0.5) * voxels / pixels - 0.5, 0, voxels - 1);
   }
 
-  private int label(int x, int y) {
-    int column = (int) ((x + 0.5) * columnCount() / width);
-    int row = (int) ((y + 0.5) * rowCount() / height);
-    return Byte.toUnsignedInt(labels.labels()[plane.voxel(extents(), slice, column, row)]);
-  }
-
   /** Whether a pixel beside this one has another label. */
-  private boolean isOutline(int x, int y) {
-    int label = label(x, y);
-    return (x > 0 && label(x - 1, y) != label)
-        || (x + 1 < width && label(x + 1, y) != label)
-        || (y > 0 && label(x, y - 1) != label)
-        || (y + 1 < height && label(x, y + 1) != label);
+  private boolean isOutline(int[] shown, int x, int y) {
+    int pixel = y * width + x;
+    int label = shown[pixel];
+    return (x > 0 && shown[pixel - 1] != label)
+        || (x + 1 < width && shown[pixel + 1] != label)
+        || (y > 0 && shown[pixel - width] != label)
+        || (y + 1 < height && shown[pixel + width] != label);
   }
 
   private static int mix(int color, int labelColor) {
