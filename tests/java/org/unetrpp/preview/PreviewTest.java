@@ -10,7 +10,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.BiConsumer;
 import java.util.function.IntBinaryOperator;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
@@ -107,6 +106,8 @@ class PreviewTest {
         }
       };
 
+  private static final int[] EXPECTED = pixels(scene("RAS", CORNERS).draw());
+
   static Stream<String> axisCodes() {
     List<String> codes = new ArrayList<>();
     for (String order : List.of("RAS", "RSA", "ARS", "ASR", "SRA", "SAR")) {
@@ -127,7 +128,7 @@ class PreviewTest {
   void pictureDoesNotDependOnHowTheFileOrdersItsAxes(String codes) {
     Scene scene = scene(codes, CORNERS);
     assertThat(scene.image().affine().axisCodes()).isEqualTo(codes);
-    assertThat(pixels(scene.draw())).isEqualTo(pixels(scene("RAS", CORNERS).draw()));
+    assertThat(pixels(scene.draw())).isEqualTo(EXPECTED);
   }
 
   /** 24 x 32 x 18 mm: 32 mm are 384 pixels, so 12 pixels are 1 mm. */
@@ -340,16 +341,10 @@ class PreviewTest {
 
   private static int[] pixels(Picture picture, IntBinaryOperator at) {
     int[] pixels = new int[picture.width() * picture.height()];
-    forEach(picture, (x, y) -> pixels[y * picture.width() + x] = at.applyAsInt(x, y));
-    return pixels;
-  }
-
-  private static void forEach(Picture picture, BiConsumer<Integer, Integer> pixel) {
-    for (int y = 0; y < picture.height(); y++) {
-      for (int x = 0; x < picture.width(); x++) {
-        pixel.accept(x, y);
-      }
+    for (int i = 0; i < pixels.length; i++) {
+      pixels[i] = at.applyAsInt(i % picture.width(), i / picture.width());
     }
+    return pixels;
   }
 
   private static int count(Picture picture, int left, int top, int width, int height, int color) {
