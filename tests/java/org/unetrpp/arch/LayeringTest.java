@@ -1,6 +1,7 @@
 package org.unetrpp.arch;
 
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.tngtech.archunit.core.domain.JavaClass;
@@ -36,6 +37,7 @@ class LayeringTest {
       pipeline          : image files grid
       engine            : backend.cpu backend memory
       inference         : engine pipeline model nn tensor backend memory weights image files grid
+      preview           : inference image files grid
       metrics           : image pipeline grid
       augmentation      : grid
       dataset           : pipeline image weights files grid
@@ -44,7 +46,7 @@ class LayeringTest {
       optim             : nn tensor backend memory
       planning          : dataset augmentation inference model pipeline image files grid
       training          : planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
-      cli               : training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
+      cli               : preview training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       convert           : cli inference pipeline model nn weights image files grid
       """;
 
@@ -83,6 +85,16 @@ class LayeringTest {
         .should()
         .onlyDependOnClassesThat()
         .resideInAnyPackage(allowed)
+        .check(CLASSES);
+  }
+
+  /** A server's Java may come without the desktop module, or without its native libraries. */
+  @Test
+  void nothingNeedsADesktop() {
+    noClasses()
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("java.awt..", "javax.imageio..", "javax.swing..")
         .check(CLASSES);
   }
 

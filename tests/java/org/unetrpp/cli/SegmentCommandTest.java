@@ -1,15 +1,22 @@
 package org.unetrpp.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
+import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.math.BigDecimal;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -46,8 +53,9 @@ class SegmentCommandTest {
     Path target = folder.resolve("ct_seg.nii.gz");
     assertThat(run.exitCode()).as(run.errorText()).isZero();
     assertThat(run.out()).containsExactly(target.toString());
-    assertThat(run.err()).singleElement().asString().matches("ct: \\d+\\.\\d s");
-    assertThat(names(folder)).containsExactly("ct.nii.gz", "ct_seg.nii.gz");
+    assertThat(run.err()).hasSize(4);
+    assertThat(run.err().getFirst()).matches("ct: \\d+\\.\\d s");
+    assertThat(names(folder)).containsExactly("ct.nii.gz", "ct_seg.nii.gz", "ct_seg.png");
     NiftiHeader source = Nifti.readHeader(image);
     NiftiHeader labels = Nifti.readHeader(target);
     assertThat(labels.affine()).isEqualTo(source.affine());
@@ -69,7 +77,7 @@ class SegmentCommandTest {
     Path results = folder.resolve("results");
     CommandRun run = segment(one, image("ct.nii.gz"), "--output", results);
     assertThat(run.exitCode()).as(run.errorText()).isZero();
-    assertThat(names(results)).containsExactly("ct_seg.nii.gz");
+    assertThat(names(results)).containsExactly("ct_seg.nii.gz", "ct_seg.png");
   }
 
   @Test
@@ -110,11 +118,18 @@ class SegmentCommandTest {
     assertThat(run.exitCode()).isEqualTo(ExitCode.BAD_INPUT);
     assertThat(run.out()).hasSize(2);
     assertThat(run.err())
-        .hasSize(4)
+        .hasSize(2 * 4 + 2)
         .anyMatch(line -> line.startsWith("error: [2/3] " + broken + ": "))
         .endsWith("error: 1 of 3 cases failed");
     assertThat(names(folder))
-        .containsExactly("a.nii.gz", "a_seg.nii.gz", "b.nii.gz", "c.nii.gz", "c_seg.nii.gz");
+        .containsExactly(
+            "a.nii.gz",
+            "a_seg.nii.gz",
+            "a_seg.png",
+            "b.nii.gz",
+            "c.nii.gz",
+            "c_seg.nii.gz",
+            "c_seg.png");
   }
 
   @Test
@@ -125,7 +140,8 @@ class SegmentCommandTest {
     assertThat(run.exitCode()).as(run.errorText()).isZero();
     assertThat(run.out()).containsExactly(folder.resolve("x_seg.nii.gz").toString());
     assertThat(segment(two, second).exitCode()).isZero(); // any channel names the case
-    assertThat(names(folder)).containsExactly("x_0000.nii.gz", "x_0001.nii.gz", "x_seg.nii.gz");
+    assertThat(names(folder))
+        .containsExactly("x_0000.nii.gz", "x_0001.nii.gz", "x_seg.nii.gz", "x_seg.png");
   }
 
   @Test
@@ -223,7 +239,10 @@ class SegmentCommandTest {
   void missingFilesAreNamed() throws IOException {
     Path missing = folder.resolve("none.nii.gz");
     assertFails(segment(one, missing), ExitCode.BAD_INPUT, missing + ": no such file");
-    assertFails(segment(missing, image("a.nii")), ExitCode.BAD_INPUT, missing + ": no such file");
+    assertFails(
+        segment(missing, image("a.nii")),
+        ExitCode.BAD_INPUT,
+        missing + ": no such file or built-in model");
     Path empty = Files.createDirectory(folder.resolve("empty"));
     assertFails(segment(one, empty), ExitCode.BAD_INPUT, empty + ": holds no NIfTI image");
   }
@@ -309,10 +328,10 @@ class SegmentCommandTest {
   }
 
   @Test
-  void modelAndInputAreNeeded() {
+  void inputIsNeeded() {
     CommandRun run = CommandRun.of("segment");
     assertThat(run.exitCode()).isEqualTo(ExitCode.USAGE);
-    assertThat(run.err().getFirst()).contains("--model", "INPUT");
+    assertThat(run.err().getFirst()).contains("INPUT");
     assertThat(CommandRun.of("segmnt").exitCode()).isEqualTo(ExitCode.USAGE);
   }
 
@@ -353,6 +372,87 @@ class SegmentCommandTest {
     assertThat(run.err().getFirst()).startsWith("error: " + image);
     assertThat(run.errorText()).contains("InvalidFileException", "\tat org.unetrpp.image.");
     assertThat(segment(one, image).err()).hasSize(1);
+  }
+
+  @Test
+  void previewIsAPictureAndMayBeLeftOut() throws IOException {
+    Path target = folder.resolve("new").resolve("labels.nii");
+    assertThat(segment(one, image("ct.nii.gz"), "--output", target).exitCode()).isZero();
+    BufferedImage picture = ImageIO.read(folder.resolve("new").resolve("labels.png").toFile());
+    assertThat(picture.getWidth()).isGreaterThan(3 * 144);
+    CommandRun without = segment(one, image("ct.nii.gz"), "--no-preview");
+    assertThat(without.exitCode()).as(without.errorText()).isZero();
+    CommandRun with = segment(one, image("b.nii.gz"), "--preview");
+    assertThat(with.exitCode()).as(with.errorText()).isZero();
+    assertThat(names(folder))
+        .containsExactly(
+            "b.nii.gz", "b_seg.nii.gz", "b_seg.png", "ct.nii.gz", "ct_seg.nii.gz", "new");
+  }
+
+  @Test
+  void volumesOfEachLabelAreToldAndWritten() throws IOException {
+    image("a.nii");
+    image("b,b.nii");
+    Path table = folder.resolve("volumes.csv");
+    CommandRun run = segment(one, folder, "--volumes", table);
+    assertThat(run.exitCode()).as(run.errorText()).isZero();
+    List<String> expected = new ArrayList<>();
+    expected.add("case,segmentation,label,name,voxels,ml");
+    for (String name : List.of("a", "b,b")) {
+      Path labels = folder.resolve(name + "_seg.nii.gz");
+      for (int value : new int[] {2, 7}) {
+        long voxels = count(labels, value);
+        expected.add(
+            "%s,%s,%d,%s,%d,%s"
+                .formatted(
+                    name.equals("a") ? name : '"' + name + '"',
+                    name.equals("a") ? labels.toString() : "\"" + labels + '"',
+                    value,
+                    value == 2 ? "liver" : "spleen",
+                    voxels,
+                    // 1.5 x 1 x 1 mm
+                    BigDecimal.valueOf(voxels * 15, 4).setScale(6)));
+      }
+    }
+    assertThat(table).hasContent(String.join("\n", expected) + "\n");
+    long liver = count(folder.resolve("a_seg.nii.gz"), 2);
+    assertThat(run.err())
+        .contains("  label        voxels           ml")
+        .contains(String.format(Locale.ROOT, "  liver  %,12d %12.3f", liver, liver * 0.0015));
+  }
+
+  @Test
+  void volumesAreFieldsForPrograms() throws IOException {
+    image("a.nii");
+    CommandRun run = segment(one, folder, "--log", "json");
+    JsonObject message = JsonParser.parseString(run.err().getLast()).getAsJsonObject();
+    assertThat(message.get("case").getAsString()).isEqualTo("a");
+    Path labels = folder.resolve("a_seg.nii.gz");
+    assertThat(message.get("segmentation").getAsString()).isEqualTo(labels.toString());
+    JsonObject liver = message.getAsJsonArray("labels").get(0).getAsJsonObject();
+    assertThat(liver.get("name").getAsString()).isEqualTo("liver");
+    assertThat(liver.get("voxels").getAsLong()).isEqualTo(count(labels, 2)).isPositive();
+    assertThat(liver.get("ml").getAsDouble()).isCloseTo(count(labels, 2) * 0.0015, within(1e-9));
+  }
+
+  @Test
+  void volumesThatCannotBeWrittenAreFoundBeforeTheWork() throws IOException {
+    Path image = image("a.nii");
+    Path nowhere = folder.resolve("none").resolve("v.csv");
+    assertFails(
+        segment(one, image, "--volumes", nowhere),
+        ExitCode.FAILED,
+        nowhere + ": cannot be written: the folder does not exist");
+    assertFails(
+        segment(one, image, "--volumes", image),
+        ExitCode.FAILED,
+        image + ": would replace an image or a result of a");
+    assertThat(names(folder)).containsExactly("a.nii");
+  }
+
+  private static long count(Path labels, int value) throws IOException {
+    float[] voxels = Nifti.open(labels).volumes().getFirst().voxels();
+    return IntStream.range(0, voxels.length).filter(i -> voxels[i] == value).count();
   }
 
   private Path image(String name) throws IOException {

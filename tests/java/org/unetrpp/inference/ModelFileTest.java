@@ -72,6 +72,58 @@ class ModelFileTest {
   }
 
   @Test
+  void bfloat16IsRoundedOnce() throws IOException {
+    Path first = folder.resolve("first.safetensors");
+    List<StoredTensor> tensors = SmallModel.tensors(SmallModel.architecture(2));
+    ModelFile.write(first, SmallModel.description(2), tensors, StoredType.BFLOAT16);
+    Path second = folder.resolve("second.safetensors");
+    try (ModelFile file = ModelFile.open(first)) {
+      ModelFile.write(second, file.description(), file.tensors().values(), StoredType.BFLOAT16);
+    }
+    assertThat(second).hasSameBinaryContentAs(first);
+    Path widened = folder.resolve("widened.safetensors");
+    try (ModelFile file = ModelFile.open(first)) {
+      ModelFile.write(widened, file.description(), file.tensors().values(), StoredType.FLOAT32);
+      try (ModelFile wide = ModelFile.open(widened)) {
+        for (StoredTensor tensor : file.tensors().values()) {
+          assertThat(tensor(wide, tensor.name()).toFloats()).isEqualTo(tensor.toFloats());
+        }
+      }
+    }
+  }
+
+  @Test
+  void attributionIsKeptAndMayBeMissing() throws IOException {
+    assertThat(metadata().get("provenance")).doesNotContain("attribution");
+    Path target = SmallModel.writeWithAttribution(folder.resolve("owed.safetensors"));
+    try (ModelFile file = ModelFile.open(target)) {
+      assertThat(file.description().provenance().attribution()).isEqualTo(SmallModel.ATTRIBUTION);
+    }
+    Path without =
+        withMetadata(
+            "provenance",
+            json -> json.substring(0, json.length() - 1) + ",\"attribution\":{\"license\":\"x\"}}");
+    assertRefused(without, "metadata 'provenance' is not valid: it has no 'trainingData'");
+  }
+
+  @Test
+  void contentInMemoryIsTheSameModel() throws IOException {
+    Path name = Path.of("nowhere.safetensors");
+    byte[] content = Files.readAllBytes(model);
+    try (ModelFile file = ModelFile.open(name, content)) {
+      assertThat(file.description()).isEqualTo(SmallModel.description(2));
+      for (StoredTensor expected : SmallModel.tensors(SmallModel.architecture(2))) {
+        assertThat(tensor(file, expected.name()).sha256()).isEqualTo(expected.sha256());
+      }
+    }
+    for (int length : new int[] {0, 1, 8, 9, 1000, content.length / 2, content.length - 1}) {
+      assertThatThrownBy(() -> ModelFile.open(name, Arrays.copyOf(content, length)).close())
+          .isInstanceOf(InvalidFileException.class)
+          .hasMessageStartingWith(name + ": ");
+    }
+  }
+
+  @Test
   void planWithoutSpacingAndStatisticsIsKept() throws IOException {
     Path target = SmallModel.writeAtOwnSpacing(folder.resolve("own.safetensors"));
     try (ModelFile file = ModelFile.open(target)) {

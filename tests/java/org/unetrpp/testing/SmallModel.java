@@ -32,6 +32,10 @@ public final class SmallModel {
   /** The patch of the network. */
   public static final Extents PATCH = new Extents(16, 32, 32);
 
+  /** Of the model of {@link #writeWithAttribution}. */
+  public static final Provenance.Attribution ATTRIBUTION =
+      new Provenance.Attribution("CC0-1.0", "noise", "Nobody et al. 2026");
+
   private SmallModel() {}
 
   /** Three classes on patches of {@link #PATCH}. */
@@ -135,6 +139,19 @@ public final class SmallModel {
   /** Writes the model of {@link #descriptionAtOwnSpacing} in float32 and returns its path. */
   public static Path writeAtOwnSpacing(Path target) throws IOException {
     return write(target, descriptionAtOwnSpacing());
+  }
+
+  /** Writes the model of {@link #description} for one channel, which owes something to others. */
+  public static Path writeWithAttribution(Path target) throws IOException {
+    ModelDescription description = description(1);
+    Provenance plain = description.provenance();
+    return write(
+        target,
+        new ModelDescription(
+            description.architecture(),
+            description.labels(),
+            description.preprocessing(),
+            new Provenance(plain.producer(), plain.sources(), plain.note(), ATTRIBUTION)));
   }
 
   private static Path write(Path target, ModelDescription description) throws IOException {

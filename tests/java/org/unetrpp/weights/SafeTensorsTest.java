@@ -177,13 +177,45 @@ class SafeTensorsTest {
     return Files.write(folder.resolve("x.safetensors"), bytes);
   }
 
-  private static void assertRefused(Path path, String problem) {
+  @Test
+  void contentInMemoryReadsAsTheFile() throws IOException {
+    Path path = folder.resolve("x.safetensors");
+    StoredTensor odd = StoredTensor.ofFloats("odd", List.of(3L), new float[] {1, -2, 0.5f});
+    SafeTensors.write(path, List.of(odd), Map.of("format", "1"), StoredType.BFLOAT16);
+    byte[] content = Files.readAllBytes(path);
+    Path name = Path.of("nowhere", "x.safetensors");
+    try (TensorFile file = SafeTensors.open(name, content)) {
+      Arrays.fill(content, (byte) 0); // what was copied stays
+      assertThat(file.path()).isEqualTo(name);
+      assertThat(file.metadata()).isEqualTo(Map.of("format", "1"));
+      assertThat(file.tensor("odd").type()).isEqualTo(StoredType.BFLOAT16);
+      assertThat(file.tensor("odd").toFloats()).containsExactly(1, -2, 0.5f);
+    }
+  }
+
+  @Test
+  void contentInMemoryIsGoneWithItsFile() throws IOException {
+    Path path = file((F32 + "}").replace('\'', '"'), 8);
+    StoredTensor tensor;
+    try (TensorFile file = SafeTensors.open(path, Files.readAllBytes(path))) {
+      tensor = file.tensor("a");
+    }
+    assertThatThrownBy(tensor::toFloats).isInstanceOf(IllegalStateException.class);
+  }
+
+  /** On the disk and in memory alike. */
+  private static void assertRefused(Path path, String problem) throws IOException {
+    byte[] content = Files.readAllBytes(path);
     assertThatThrownBy(
             () -> {
               try (TensorFile file = new SafeTensors().open(path)) {
                 assertThat(file.tensors()).isNull();
               }
             })
+        .isInstanceOf(InvalidFileException.class)
+        .hasMessageContaining(path.toString())
+        .hasMessageContaining(problem);
+    assertThatThrownBy(() -> SafeTensors.open(path, content).close())
         .isInstanceOf(InvalidFileException.class)
         .hasMessageContaining(path.toString())
         .hasMessageContaining(problem);

@@ -2,6 +2,7 @@ package org.unetrpp.cli;
 
 import com.google.gson.JsonObject;
 import java.io.PrintStream;
+import java.util.List;
 import java.util.Locale;
 
 /**
@@ -37,17 +38,32 @@ public final class Console {
 
   /** Something worth knowing. */
   public void info(String message) {
-    say("info", message, message);
+    info(message, List.of(), new JsonObject());
+  }
+
+  /**
+   * Something worth knowing, with more about it.
+   *
+   * @param details lines below the message, for people
+   * @param fields beside the message, for programs
+   */
+  public void info(String message, List<String> details, JsonObject fields) {
+    String text = String.join(System.lineSeparator(), details);
+    say(
+        "info",
+        message,
+        details.isEmpty() ? message : message + System.lineSeparator() + text,
+        fields);
   }
 
   /** Something that may surprise. */
   public void warn(String message) {
-    say("warning", message, "warning: " + message);
+    say("warning", message, "warning: " + message, new JsonObject());
   }
 
   /** Why the command fails. */
   public void error(String message) {
-    say("error", message, "error: " + message);
+    say("error", message, "error: " + message, new JsonObject());
   }
 
   /** The stack trace behind an error. */
@@ -131,7 +147,7 @@ public final class Console {
     out.println(object);
   }
 
-  private synchronized void say(String level, String message, String text) {
+  private synchronized void say(String level, String message, String text, JsonObject fields) {
     clearBar();
     if (format == Format.TEXT) {
       out.println(text);
@@ -140,6 +156,7 @@ public final class Console {
     JsonObject object = new JsonObject();
     object.addProperty("level", level);
     object.addProperty("message", message);
+    fields.entrySet().forEach(field -> object.add(field.getKey(), field.getValue()));
     out.println(object);
   }
 }

@@ -8,12 +8,14 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Collection;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import org.unetrpp.files.InvalidFileException;
 import org.unetrpp.image.ImageSummary;
 import org.unetrpp.image.Nifti;
+import org.unetrpp.inference.EmbeddedModels;
 import org.unetrpp.inference.ModelDescription;
 import org.unetrpp.inference.ModelFile;
 import org.unetrpp.model.Architecture;
@@ -36,11 +38,20 @@ final class InfoCommand extends Subcommand {
   private static final Gson GSON =
       new GsonBuilder().setPrettyPrinting().serializeSpecialFloatingPointValues().create();
 
-  @Parameters(paramLabel = "WHAT", description = "A file, or synapse, btcv, acdc, lung or tumor.")
+  @Parameters(
+      paramLabel = "WHAT",
+      description =
+          "A file, a built-in model (hippocampus), or synapse, btcv, acdc, lung or tumor.")
   private String what = "";
 
   @Option(names = "--json", description = "For programs.")
   private boolean json;
+
+  private final EmbeddedModels models;
+
+  InfoCommand(EmbeddedModels models) {
+    this.models = models;
+  }
 
   @Override
   public Integer call() throws IOException {
@@ -53,6 +64,11 @@ final class InfoCommand extends Subcommand {
     Path path = Path.of(what);
     Optional<Architecture> published = Architecture.published(what);
     if (!Files.exists(path)) {
+      if (models.contains(what)) {
+        try (ModelFile model = models.open(what)) {
+          return model(model);
+        }
+      }
       return network(published.orElseThrow(() -> new NoSuchFileException(what)));
     }
     if (Files.isDirectory(path)) {
@@ -94,32 +110,40 @@ final class InfoCommand extends Subcommand {
 
   private static JsonObject tensors(Path path) throws IOException {
     try (TensorFile file = TensorFiles.open(path)) {
-      JsonObject info = new JsonObject();
-      info.addProperty("format", file.format());
-      if (ModelFile.isModel(file)) {
-        describeModel(path, info);
+      if (!ModelFile.isModel(file)) {
+        JsonObject info = new JsonObject();
+        info.addProperty("format", file.format());
+        info.add("tensors", list(file.tensors().values()));
+        return info;
       }
-      JsonObject tensors = new JsonObject();
-      for (StoredTensor tensor : file.tensors().values()) {
-        JsonObject entry = new JsonObject();
-        entry.addProperty("dtype", tensor.type().text());
-        entry.add("shape", GSON.toJsonTree(tensor.shape()));
-        entry.addProperty("sha256", tensor.sha256());
-        tensors.add(tensor.name(), entry);
-      }
-      info.add("tensors", tensors);
-      return info;
+    }
+    try (ModelFile model = ModelFile.open(path)) {
+      return model(model);
     }
   }
 
-  private static void describeModel(Path path, JsonObject info) throws IOException {
-    try (ModelFile model = ModelFile.open(path)) {
-      ModelDescription description = model.description();
-      addAll(info, network(description.architecture()));
-      info.add("labels", GSON.toJsonTree(description.labels()));
-      info.add("preprocessing", GSON.toJsonTree(description.preprocessing()));
-      info.add("provenance", GSON.toJsonTree(description.provenance()));
+  private static JsonObject model(ModelFile model) {
+    ModelDescription description = model.description();
+    JsonObject info = new JsonObject();
+    info.addProperty("format", model.format());
+    addAll(info, network(description.architecture()));
+    info.add("labels", GSON.toJsonTree(description.labels()));
+    info.add("preprocessing", GSON.toJsonTree(description.preprocessing()));
+    info.add("provenance", GSON.toJsonTree(description.provenance()));
+    info.add("tensors", list(model.tensors().values()));
+    return info;
+  }
+
+  private static JsonObject list(Collection<StoredTensor> tensors) {
+    JsonObject list = new JsonObject();
+    for (StoredTensor tensor : tensors) {
+      JsonObject entry = new JsonObject();
+      entry.addProperty("dtype", tensor.type().text());
+      entry.add("shape", GSON.toJsonTree(tensor.shape()));
+      entry.addProperty("sha256", tensor.sha256());
+      list.add(tensor.name(), entry);
     }
+    return list;
   }
 
   private static void addAll(JsonObject target, JsonObject source) {

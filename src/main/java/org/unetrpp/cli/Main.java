@@ -12,6 +12,7 @@ import java.util.concurrent.CancellationException;
 import org.unetrpp.engine.Device;
 import org.unetrpp.engine.DeviceUnavailableException;
 import org.unetrpp.files.InvalidFileException;
+import org.unetrpp.inference.EmbeddedModels;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ParameterException;
@@ -33,10 +34,15 @@ public final class Main {
 
   /** Runs a command line and returns the exit code; nothing it throws gets out. */
   public static int run(String... args) {
+    return run(EmbeddedModels.ofThisBuild(), args);
+  }
+
+  /** The same with other models for those who name none, or one that is no file. */
+  static int run(EmbeddedModels models, String... args) {
     CommandLine line = new CommandLine(new Main());
-    line.addSubcommand(new SegmentCommand());
+    line.addSubcommand(new SegmentCommand(models));
     ServiceLoader.load(Subcommand.class).forEach(line::addSubcommand);
-    line.addSubcommand(new InfoCommand());
+    line.addSubcommand(new InfoCommand(models));
     line.addSubcommand(new EvaluateCommand());
     line.addSubcommand(new ForwardCommand());
     line.addSubcommand(new DevicesCommand());

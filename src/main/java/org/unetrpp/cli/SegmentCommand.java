@@ -1,5 +1,7 @@
 package org.unetrpp.cli;
 
+import com.google.errorprone.annotations.MustBeClosed;
+import com.google.gson.JsonObject;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,12 +18,16 @@ import org.unetrpp.image.NiftiFile;
 import org.unetrpp.image.NiftiHeader;
 import org.unetrpp.image.Volume;
 import org.unetrpp.image.VoxelType;
+import org.unetrpp.inference.EmbeddedModels;
 import org.unetrpp.inference.LabelClass;
+import org.unetrpp.inference.LabelMeasure;
+import org.unetrpp.inference.ModelFile;
 import org.unetrpp.inference.SegmentationOptions;
 import org.unetrpp.inference.Segmenter;
 import org.unetrpp.pipeline.ChannelPlan;
 import org.unetrpp.pipeline.Mirroring;
 import org.unetrpp.pipeline.SlidingWindow;
+import org.unetrpp.preview.Preview;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -33,7 +39,9 @@ import picocli.CommandLine.Spec;
 /** Volumes to label volumes. */
 @Command(
     name = "segment",
-    description = "Segments volumes: writes CASE_seg.nii.gz on the grid of each image.",
+    description =
+        "Segments volumes: writes CASE_seg.nii.gz on the grid of each image, and a preview of it, "
+            + "CASE_seg.png.",
     mixinStandardHelpOptions = true)
 final class SegmentCommand extends Subcommand {
   @Spec private CommandSpec command = CommandSpec.create();
@@ -47,8 +55,11 @@ final class SegmentCommand extends Subcommand {
               + "CASE_0001.nii.gz, ... or one 4-D file.")
   private List<Path> inputs = List.of();
 
-  @Option(names = "--model", required = true, paramLabel = "M", description = "The model file.")
-  private Path model = Path.of("");
+  @Option(
+      names = "--model",
+      paramLabel = "M",
+      description = "A model file, or a built-in model (default: hippocampus).")
+  private @Nullable Path model;
 
   @Option(
       names = "--output",
@@ -80,6 +91,20 @@ final class SegmentCommand extends Subcommand {
       description = "Also write CASE_prob.nii.gz, a 4-D file with a volume for each class.")
   private boolean saveProbabilities;
 
+  @Option(
+      names = "--preview",
+      negatable = true,
+      defaultValue = "true",
+      fallbackValue = "true",
+      description = "Also write CASE_seg.png, three slices with the labels (default: yes).")
+  private boolean preview;
+
+  @Option(
+      names = "--volumes",
+      paramLabel = "F",
+      description = "Also write a CSV table of every case's labels with their voxels and ml.")
+  private @Nullable Path volumes;
+
   private @Nullable Long maxBytes;
 
   @Option(
@@ -94,17 +119,52 @@ final class SegmentCommand extends Subcommand {
     }
   }
 
+  private final EmbeddedModels models;
+  private @Nullable VolumesFile volumesFile;
+
+  SegmentCommand(EmbeddedModels models) {
+    this.models = models;
+  }
+
   @Override
   public Integer call() throws IOException {
-    try (Segmenter segmenter = Segmenter.open(model, device.device(), device.threads())) {
+    try (Segmenter segmenter = openModel()) {
       int channels = segmenter.description().architecture().inputChannels();
       List<CaseFiles> cases = CaseFiles.find(inputs, channels);
       Targets targets = Targets.prepare(output, cases);
+      if (volumes != null) {
+        targets.requireOwn(volumes, cases);
+        volumesFile = VolumesFile.create(volumes);
+      }
       if (cases.size() > 1) {
         return segmentAll(segmenter, cases, targets);
       }
       segment(segmenter, cases.getFirst(), targets, "");
       return ExitCode.OK;
+    }
+  }
+
+  /** Opens the model file or, telling which it is, the built-in model. */
+  @MustBeClosed
+  private Segmenter openModel() throws IOException {
+    String name = model == null ? EmbeddedModels.DEFAULT : model.toString();
+    if (model != null && Files.exists(model)) {
+      return Segmenter.open(model, device.device(), device.threads());
+    }
+    if (!models.contains(name)) {
+      if (model != null) {
+        throw new InvalidFileException(model, "no such file or built-in model");
+      }
+      throw new ParameterException(
+          command.commandLine(), "this build contains no model, so --model is needed");
+    }
+    try (ModelFile file = models.open(name)) {
+      console()
+          .info(
+              ModelIntroduction.text(name, file.description()),
+              List.of(),
+              ModelIntroduction.fields(name, file.description()));
+      return Segmenter.open(file, device.device(), device.threads());
     }
   }
 
@@ -150,10 +210,32 @@ final class SegmentCommand extends Subcommand {
     if (saveProbabilities) {
       Nifti.writeVolumes(targets.probabilities(files), probabilities, header, VoxelType.FLOAT32);
     }
+    if (preview) {
+      Preview.write(
+          targets.preview(files), channels.getFirst(), labels, segmenter.description().labels());
+    }
+    List<LabelMeasure> measures = LabelMeasure.of(labels, segmenter.description().labels());
+    if (volumesFile != null) {
+      volumesFile.add(files.name(), target, measures);
+    }
     console().clearBar();
     System.out.println(target);
     double seconds = (System.nanoTime() - start) * 1e-9;
-    console().info(String.format(Locale.ROOT, "%s%s: %.1f s", counter, files.name(), seconds));
+    console()
+        .info(
+            String.format(Locale.ROOT, "%s%s: %.1f s", counter, files.name(), seconds),
+            MeasureTable.lines(measures),
+            fields(files, target, seconds, measures));
+  }
+
+  private static JsonObject fields(
+      CaseFiles files, Path target, double seconds, List<LabelMeasure> measures) {
+    JsonObject fields = new JsonObject();
+    fields.addProperty("case", files.name());
+    fields.addProperty("segmentation", target.toString());
+    fields.addProperty("seconds", seconds);
+    fields.add("labels", MeasureTable.json(measures));
+    return fields;
   }
 
   private SegmentationOptions options(

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Where results of {@code segment} go. */
@@ -59,14 +60,40 @@ final class Targets {
 
   /** The file for the probabilities of a case. */
   Path probabilities(CaseFiles files) {
-    Path labels = labels(files);
-    String stem =
-        String.valueOf(labels.getFileName()).replaceFirst(ENDING, "").replaceFirst("_seg$", "");
-    return labels.resolveSibling(stem + "_prob.nii.gz");
+    return labels(files).resolveSibling(stem(files).replaceFirst("_seg$", "") + "_prob.nii.gz");
+  }
+
+  /** The file for the preview of a case. */
+  Path preview(CaseFiles files) {
+    return labels(files).resolveSibling(stem(files) + ".png");
+  }
+
+  /** The name of the file for the labels, without its ending. */
+  private String stem(CaseFiles files) {
+    return String.valueOf(labels(files).getFileName()).replaceFirst(ENDING, "");
+  }
+
+  /**
+   * Throws CommandFailedException if a file of all cases would replace an image or a result of one.
+   */
+  void requireOwn(Path target, List<CaseFiles> cases) {
+    for (CaseFiles files : cases) {
+      List<Path> taken =
+          Stream.concat(files.files().stream(), of(files).stream()).map(Targets::absolute).toList();
+      if (taken.contains(absolute(target))) {
+        throw new CommandFailedException(
+            "%s: would replace an image or a result of %s".formatted(target, files.name()));
+      }
+    }
+  }
+
+  /** Every file that may be written for a case. */
+  private List<Path> of(CaseFiles files) {
+    return List.of(labels(files), probabilities(files), preview(files));
   }
 
   private void requireOwn(CaseFiles files, Map<Path, CaseFiles> taken) {
-    for (Path target : List.of(labels(files), probabilities(files))) {
+    for (Path target : of(files)) {
       for (Path input : files.files()) {
         if (absolute(input).equals(absolute(target))) {
           throw new CommandFailedException(input + ": the output would replace the image");

@@ -20,8 +20,11 @@ import org.jspecify.annotations.Nullable;
  * 0 or null.
  */
 final class CompleteRecords implements TypeAdapterFactory {
-  /** What records may do without: the members of {@code PreprocessingPlan} that may be null. */
-  private static final Set<String> OPTIONAL = Set.of("targetSpacing", "statistics");
+  /**
+   * What records may do without: the members of {@code PreprocessingPlan} and {@code Provenance}
+   * that may be null.
+   */
+  private static final Set<String> OPTIONAL = Set.of("targetSpacing", "statistics", "attribution");
 
   @Override
   public <T> @Nullable TypeAdapter<T> create(Gson gson, TypeToken<T> type) {

@@ -59,7 +59,25 @@ public final class ModelFile implements AutoCloseable {
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // the tensors live as long as the file that is returned
   public static ModelFile open(Path path) throws IOException {
-    TensorFile file = TensorFiles.open(path);
+    return of(TensorFiles.open(path));
+  }
+
+  /**
+   * Opens a model file whose content is in memory, with the same checks.
+   *
+   * @param name what messages call it; no file of this name is touched
+   * @param content all of its bytes, which are copied
+   * @throws InvalidFileException if it is no model file, is damaged, or lacks a tensor
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the tensors live as long as the file that is returned
+  public static ModelFile open(Path name, byte[] content) throws IOException {
+    return of(SafeTensors.open(name, content));
+  }
+
+  /** The model in an open file, which is closed if there is none. */
+  private static ModelFile of(TensorFile file) throws IOException {
+    Path path = file.path();
     try {
       if (!isModel(file)) {
         throw new InvalidFileException(
@@ -106,6 +124,11 @@ public final class ModelFile implements AutoCloseable {
     metadata.put(PREPROCESSING_KEY, JSON.toJson(description.preprocessing()));
     metadata.put(PROVENANCE_KEY, JSON.toJson(description.provenance()));
     SafeTensors.write(target, tensors, metadata, type);
+  }
+
+  /** What kind of file it is, for people. */
+  public String format() {
+    return file.format();
   }
 
   /** What the file says beside its weights. */

@@ -76,16 +76,40 @@ public final class Segmenter implements AutoCloseable {
    * @throws org.unetrpp.engine.DeviceUnavailableException if this machine does not have the device
    */
   @MustBeClosed
-  @SuppressWarnings("MustBeClosedChecker") // the device lives as long as the segmenter
   public static Segmenter open(Path model, Device device, int threads) throws IOException {
     try (ModelFile file = ModelFile.open(model)) {
-      Backend backend = Engine.open(device, threads);
-      try {
-        return new Segmenter(file.description(), backend, file.load(backend), threads);
-      } catch (RuntimeException e) {
-        backend.close();
-        throw e;
-      }
+      return open(file, device, threads);
+    }
+  }
+
+  /**
+   * Opens a model that is in the jar, on the CPU, with all processors of this machine.
+   *
+   * @param name such as {@link EmbeddedModels#DEFAULT}
+   * @throws IllegalArgumentException if this build contains no model of the name
+   */
+  @MustBeClosed
+  public static Segmenter openEmbedded(String name) throws IOException {
+    try (ModelFile file = EmbeddedModels.ofThisBuild().open(name)) {
+      return open(file, new Device.Cpu(), Engine.defaultThreads());
+    }
+  }
+
+  /**
+   * Opens a model of a file that is open, and that may be closed afterwards.
+   *
+   * @param threads of the CPU, for preprocessing too; at least 1
+   * @throws org.unetrpp.engine.DeviceUnavailableException if this machine does not have the device
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the device lives as long as the segmenter
+  public static Segmenter open(ModelFile model, Device device, int threads) {
+    Backend backend = Engine.open(device, threads);
+    try {
+      return new Segmenter(model.description(), backend, model.load(backend), threads);
+    } catch (RuntimeException e) {
+      backend.close();
+      throw e;
     }
   }
 

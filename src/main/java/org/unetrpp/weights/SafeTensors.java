@@ -59,17 +59,46 @@ public final class SafeTensors implements TensorFormat {
 
   @Override
   @MustBeClosed
-  @SuppressWarnings("MustBeClosedChecker") // the arena lives as long as the file that is returned
   public TensorFile open(Path path) throws IOException {
+    return open(path, arena -> TensorFiles.map(path, arena));
+  }
+
+  /**
+   * Opens a file whose content is in memory, with the checks of {@link #open(Path)}.
+   *
+   * @param name what messages call it; no file of this name is touched
+   * @param content all of its bytes, which are copied
+   * @throws org.unetrpp.files.InvalidFileException if the content is damaged or not of this format
+   */
+  @MustBeClosed
+  public static TensorFile open(Path name, byte[] content) throws IOException {
+    return open(name, arena -> copy(content, arena));
+  }
+
+  /** Brings the bytes of a file within reach for the life of an arena. */
+  @FunctionalInterface
+  private interface Source {
+    MemorySegment bytes(Arena arena) throws IOException;
+  }
+
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the arena lives as long as the file that is returned
+  private static TensorFile open(Path path, Source source) throws IOException {
     Arena arena = Arena.ofShared();
     try {
-      MemorySegment file = TensorFiles.map(path, arena);
-      SafeTensorsHeader header = SafeTensorsHeader.parse(path, file);
+      SafeTensorsHeader header = SafeTensorsHeader.parse(path, source.bytes(arena));
       return new Opened(path, arena, header.tensors(), header.metadata());
     } catch (IOException | RuntimeException e) {
       arena.close();
       throw e;
     }
+  }
+
+  private static MemorySegment copy(byte[] content, Arena arena) {
+    return arena
+        .allocate(content.length, ALIGNMENT)
+        .copyFrom(MemorySegment.ofArray(content))
+        .asReadOnly();
   }
 
   /**
@@ -174,7 +203,7 @@ public final class SafeTensors implements TensorFormat {
     out.write(" ".repeat(padded - header.length).getBytes(StandardCharsets.US_ASCII));
   }
 
-  /** A mapped file. */
+  /** A file within reach of an arena. */
   private record Opened(
       Path path,
       Arena arena,

@@ -41,7 +41,7 @@ final class SafeTensorsHeader {
   private record Entry(String name, StoredType type, List<Long> shape, long begin, long end) {}
 
   /**
-   * Reads the header of a mapped file.
+   * Reads the header of a file.
    *
    * @throws InvalidFileException if anything in it is not as the format or the file's size asks for
    */
