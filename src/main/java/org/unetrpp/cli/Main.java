@@ -7,6 +7,8 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.ServiceLoader;
 import java.util.concurrent.CancellationException;
 import org.unetrpp.engine.Device;
@@ -33,12 +35,19 @@ public final class Main {
 
   /** Runs a command line and returns the exit code; nothing it throws gets out. */
   public static int run(String... args) {
+    List<Subcommand> commands = new ArrayList<>();
+    commands.add(new SegmentCommand());
+    ServiceLoader.load(Subcommand.class).forEach(commands::add);
+    commands.add(new InfoCommand());
+    commands.add(new ForwardCommand());
+    commands.add(new DevicesCommand());
+    return run(commands, args);
+  }
+
+  /** The same with certain commands, in the order in which help lists them. */
+  static int run(List<Subcommand> commands, String... args) {
     CommandLine line = new CommandLine(new Main());
-    line.addSubcommand(new SegmentCommand());
-    ServiceLoader.load(Subcommand.class).forEach(line::addSubcommand);
-    line.addSubcommand(new InfoCommand());
-    line.addSubcommand(new ForwardCommand());
-    line.addSubcommand(new DevicesCommand());
+    commands.forEach(line::addSubcommand);
     line.setCaseInsensitiveEnumValuesAllowed(true);
     line.registerConverter(Device.class, Main::device);
     line.setParameterExceptionHandler(Main::usageError);
