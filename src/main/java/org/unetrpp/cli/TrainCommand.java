@@ -156,8 +156,6 @@ final class TrainCommand extends Subcommand {
       }
       Optional<Checkpoint> checkpoint =
           resume ? Optional.of(folder.readLast(PlanHash.of(plan), fold)) : Optional.empty();
-      Interruption.expect(
-          LONGEST_STOP, () -> console().info("stopping after this step; it is saved then"));
       return train(plan, cases, folder, checkpoint);
     }
   }
@@ -171,6 +169,8 @@ final class TrainCommand extends Subcommand {
         new TrainingParts.Request(
             plan, cases, initialValues, device.device(), device.threads(), workers);
     try (TrainingParts.Opened opened = parts.open(request, console())) {
+      Interruption.expect(
+          LONGEST_STOP, () -> console().info("stopping after this step; it is saved then"));
       TrainingRun run =
           new TrainingRun(
               settings(plan, cases),
