@@ -167,7 +167,7 @@ final class TrainCommand extends Subcommand {
     parts.writePlan(folder.plan(), plan);
     TrainingParts.Request request =
         new TrainingParts.Request(
-            plan, cases, initialValues, device.device(), device.threads(), workers);
+            planFile, plan, cases, initialValues, device.device(), device.threads(), workers);
     try (TrainingParts.Opened opened = parts.open(request, console())) {
       Interruption.expect(
           LONGEST_STOP, () -> console().info("stopping after this step; it is saved then"));

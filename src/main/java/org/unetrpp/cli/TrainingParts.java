@@ -29,6 +29,7 @@ interface TrainingParts {
   /**
    * What is to be trained.
    *
+   * @param planFile where the plan was read from; what is prepared may be kept beside it
    * @param plan with an absolute data set folder
    * @param fold the cases
    * @param initialValues of the network
@@ -37,6 +38,7 @@ interface TrainingParts {
    * @param workers threads that prepare batches
    */
   record Request(
+      Path planFile,
       TrainingPlan plan,
       Fold fold,
       InitialValues initialValues,
