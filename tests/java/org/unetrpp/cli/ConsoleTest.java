@@ -42,6 +42,13 @@ class ConsoleTest {
         .isEqualTo("quoted \"text\"\nand a second line");
   }
 
+  @Test
+  void detailsStandInPlaceOfThePace() {
+    Console console = new Console(out, Console.Format.TEXT, true);
+    console.progress("epoch 1/9", 250, 250, "loss 0.4, 2 s/step");
+    assertThat(text()).endsWith("] epoch 1/9 250/250, loss 0.4, 2 s/step");
+  }
+
   private String text() {
     return bytes.toString(StandardCharsets.UTF_8);
   }

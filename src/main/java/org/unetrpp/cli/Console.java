@@ -73,7 +73,16 @@ public final class Console {
   }
 
   /** How far a stage is: a bar on a terminal, a line every few seconds elsewhere. */
-  public synchronized void progress(String newStage, long done, long total) {
+  public void progress(String newStage, long done, long total) {
+    progress(newStage, done, total, "");
+  }
+
+  /**
+   * The same for a stage that knows its pace better than the count of its units tells.
+   *
+   * @param details said after the count, in place of units per second and time left
+   */
+  public synchronized void progress(String newStage, long done, long total, String details) {
     long now = System.nanoTime();
     boolean begins = !newStage.equals(stage);
     if (begins) {
@@ -90,9 +99,9 @@ public final class Console {
     lastShown = now;
     double seconds = (now - stageStart) * 1e-9;
     switch (format) {
-      case JSON -> progressAsJson(done, total, seconds);
+      case JSON -> progressAsJson(done, total, seconds, details);
       case TEXT -> {
-        String line = progressLine(done, total, seconds);
+        String line = progressLine(done, total, seconds, details);
         if (interactive) {
           out.print(CLEAR_LINE + line);
           out.flush();
@@ -113,10 +122,12 @@ public final class Console {
     }
   }
 
-  private String progressLine(long done, long total, double seconds) {
+  private String progressLine(long done, long total, double seconds, String details) {
     double fraction = total == 0 ? 1 : (double) done / total;
     String counts = "%s %d/%d".formatted(stage, done, total);
-    if (seconds > 0 && done > doneAtStart) { // the first unit is told when it is done
+    if (!details.isEmpty()) {
+      counts += ", " + details;
+    } else if (seconds > 0 && done > doneAtStart) { // the first unit is told when it is done
       double rate = (done - doneAtStart) / seconds;
       counts +=
           String.format(Locale.ROOT, ", %.2f/s, %s left", rate, duration((total - done) / rate));
@@ -128,7 +139,8 @@ public final class Console {
     return "[" + "#".repeat(filled) + " ".repeat(BAR_WIDTH - filled) + "] " + counts;
   }
 
-  private static String duration(double seconds) {
+  /** A time for people: {@code 12 s}, {@code 3 min 05 s}, {@code 7 h 30 min}. */
+  static String duration(double seconds) {
     long whole = Math.round(seconds);
     return whole < 60
         ? whole + " s"
@@ -137,13 +149,16 @@ public final class Console {
             : String.format(Locale.ROOT, "%d h %02d min", whole / 3600, whole % 3600 / 60);
   }
 
-  private void progressAsJson(long done, long total, double seconds) {
+  private void progressAsJson(long done, long total, double seconds, String details) {
     JsonObject object = new JsonObject();
     object.addProperty("level", "progress");
     object.addProperty("stage", stage);
     object.addProperty("done", done);
     object.addProperty("total", total);
     object.addProperty("seconds", seconds);
+    if (!details.isEmpty()) {
+      object.addProperty("details", details);
+    }
     out.println(object);
   }
 

@@ -1,5 +1,6 @@
 package org.unetrpp.cli;
 
+import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
@@ -8,16 +9,19 @@ import java.util.concurrent.TimeUnit;
  * what it had half-written, and only then the process ends.
  */
 final class Interruption implements AutoCloseable {
-  private static final long PATIENCE_SECONDS = 20;
+  private static final Duration PATIENCE = Duration.ofSeconds(20);
   private static volatile boolean requested;
+  private static volatile Duration patience = PATIENCE;
+  private static volatile Runnable answer = () -> {};
 
   private final CountDownLatch finished = new CountDownLatch(1);
   private final Thread hook =
       new Thread(
           () -> {
             requested = true;
+            answer.run();
             try {
-              boolean _ = finished.await(PATIENCE_SECONDS, TimeUnit.SECONDS);
+              boolean _ = finished.await(patience.toSeconds(), TimeUnit.SECONDS);
             } catch (InterruptedException e) {
               Thread.currentThread().interrupt();
             }
@@ -33,6 +37,17 @@ final class Interruption implements AutoCloseable {
     return new Interruption();
   }
 
+  /**
+   * For a command that cannot stop soon.
+   *
+   * @param longestWait how long the process stays for it after a request
+   * @param newAnswer what the user is told at once
+   */
+  static void expect(Duration longestWait, Runnable newAnswer) {
+    patience = longestWait;
+    answer = newAnswer;
+  }
+
   /** Whether the user has asked to stop. */
   static boolean requested() {
     return requested;
@@ -43,6 +58,7 @@ final class Interruption implements AutoCloseable {
     finished.countDown();
     if (!requested) {
       Runtime.getRuntime().removeShutdownHook(hook);
+      expect(PATIENCE, () -> {});
     }
   }
 }

@@ -7,6 +7,8 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.ServiceLoader;
 import java.util.concurrent.CancellationException;
 import org.unetrpp.engine.Device;
@@ -39,13 +41,20 @@ public final class Main {
 
   /** The same with other models for those who name none, or one that is no file. */
   static int run(EmbeddedModels models, String... args) {
+    List<Subcommand> commands = new ArrayList<>();
+    commands.add(new SegmentCommand(models));
+    ServiceLoader.load(Subcommand.class).forEach(commands::add);
+    commands.add(new EvaluateCommand());
+    commands.add(new InfoCommand(models));
+    commands.add(new ForwardCommand());
+    commands.add(new DevicesCommand());
+    return run(commands, args);
+  }
+
+  /** The same with certain commands, in the order in which help lists them. */
+  static int run(List<Subcommand> commands, String... args) {
     CommandLine line = new CommandLine(new Main());
-    line.addSubcommand(new SegmentCommand(models));
-    ServiceLoader.load(Subcommand.class).forEach(line::addSubcommand);
-    line.addSubcommand(new InfoCommand(models));
-    line.addSubcommand(new EvaluateCommand());
-    line.addSubcommand(new ForwardCommand());
-    line.addSubcommand(new DevicesCommand());
+    commands.forEach(line::addSubcommand);
     line.setCaseInsensitiveEnumValuesAllowed(true);
     line.registerConverter(Device.class, Main::device);
     line.setParameterExceptionHandler(Main::usageError);

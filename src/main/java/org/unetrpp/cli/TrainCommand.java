@@ -1,0 +1,385 @@
+package org.unetrpp.cli;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.DigestInputStream;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.unetrpp.inference.ModelFile;
+import org.unetrpp.inference.Provenance;
+import org.unetrpp.planning.Fold;
+import org.unetrpp.planning.Schedule;
+import org.unetrpp.planning.TrainingPlan;
+import org.unetrpp.training.BatchProgress;
+import org.unetrpp.training.Checkpoint;
+import org.unetrpp.training.EpochResult;
+import org.unetrpp.training.InitialValues;
+import org.unetrpp.training.PlanHash;
+import org.unetrpp.training.RunFolder;
+import org.unetrpp.training.RunListener;
+import org.unetrpp.training.TrainingRun;
+import org.unetrpp.weights.StoredType;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** A plan to a trained network. */
+@Command(
+    name = "train",
+    description = "Trains a network by a plan: writes models, checkpoints and logs into a folder.",
+    mixinStandardHelpOptions = true)
+final class TrainCommand extends Subcommand {
+  private static final String ALL = "all";
+
+  /** A step of a large network on a CPU takes long, and so does its checkpoint on a slow disk. */
+  private static final Duration LONGEST_STOP = Duration.ofMinutes(10);
+
+  private final TrainingParts parts;
+  private final BooleanSupplier stopRequested;
+
+  @Spec private CommandSpec command = CommandSpec.create();
+  @Mixin private DeviceOptions device = new DeviceOptions();
+
+  @Parameters(paramLabel = "PLAN", description = "The plan file that 'unetrpp plan' wrote.")
+  private Path planFile = Path.of("");
+
+  private String fold = "0";
+
+  @Option(
+      names = "--fold",
+      paramLabel = "F|all",
+      description = "Which fold of the plan; all: train and validate on every case (default: 0).")
+  void setFold(String name) {
+    if (!name.matches("\\d{1,4}|" + ALL)) {
+      throw invalid("--fold", name, "a number from 0 or all");
+    }
+    fold = name.equals(ALL) ? ALL : Integer.toString(Integer.parseInt(name));
+  }
+
+  @Option(
+      names = "--output",
+      paramLabel = "DIR",
+      description = "Folder of the run (default: PLAN_fold0 beside the plan).")
+  private @Nullable Path output;
+
+  @Option(names = "--resume", description = "Go on with a run that was stopped or died.")
+  private boolean resume;
+
+  @Option(
+      names = "--from",
+      paramLabel = "MODEL",
+      description = "Start from a model's weights; those of another shape start fresh.")
+  private @Nullable Path from;
+
+  private int workers = Math.max(1, Runtime.getRuntime().availableProcessors() / 2);
+
+  @Option(
+      names = "--workers",
+      paramLabel = "N",
+      description = "Threads that prepare batches (default: half of the processors).")
+  void setWorkers(int count) {
+    workers = positive("--workers", count);
+  }
+
+  private @Nullable Integer epochs;
+
+  @Option(
+      names = "--epochs",
+      paramLabel = "N",
+      description = "Train for N epochs instead of as many as the plan says.")
+  void setEpochs(int count) {
+    epochs = positive("--epochs", count);
+  }
+
+  private Duration saveEvery = Duration.ofMinutes(10);
+
+  @Option(
+      names = "--save-every",
+      paramLabel = "MINUTES",
+      description = "Time between checkpoints within an epoch (default: 10).")
+  void setSaveEvery(int minutes) {
+    saveEvery = Duration.ofMinutes(positive("--save-every", minutes));
+  }
+
+  private StoredType modelType = StoredType.FLOAT32;
+
+  @Option(
+      names = "--model-type",
+      paramLabel = "float32|bfloat16",
+      description = "Type of the weights in model files (default: float32).")
+  void setModelType(String name) {
+    modelType =
+        StoredType.named(name)
+            .filter(type -> type == StoredType.FLOAT32 || type == StoredType.BFLOAT16)
+            .orElseThrow(() -> invalid("--model-type", name, "float32 or bfloat16"));
+  }
+
+  TrainCommand(TrainingParts parts, BooleanSupplier stopRequested) {
+    this.parts = parts;
+    this.stopRequested = stopRequested;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    if (resume && from != null) {
+      throw new ParameterException(
+          command.commandLine(), "--from starts a run and --resume goes on with one; give one");
+    }
+    TrainingPlan plan = plan();
+    Fold cases = cases(plan);
+    Path target = target();
+    if (resume && !RunFolder.hasRun(target)) {
+      throw new CommandFailedException(
+          target + ": holds no run to go on with; leave out --resume to start one");
+    }
+    try (RunFolder folder = RunFolder.open(target)) {
+      if (!resume && RunFolder.hasRun(target)) {
+        throw new CommandFailedException(
+            target
+                + ": holds a run already; go on with it by --resume, or choose another --output");
+      }
+      Optional<Checkpoint> checkpoint =
+          resume ? Optional.of(folder.readLast(PlanHash.of(plan), fold)) : Optional.empty();
+      return train(plan, cases, folder, checkpoint);
+    }
+  }
+
+  private int train(
+      TrainingPlan plan, Fold cases, RunFolder folder, Optional<Checkpoint> checkpoint)
+      throws IOException {
+    InitialValues initialValues = initialValues(plan);
+    parts.writePlan(folder.plan(), plan);
+    TrainingParts.Request request =
+        new TrainingParts.Request(
+            planFile, plan, cases, initialValues, device.device(), device.threads(), workers);
+    try (TrainingParts.Opened opened = parts.open(request, console())) {
+      Interruption.expect(
+          LONGEST_STOP, () -> console().info("stopping after this step; it is saved then"));
+      TrainingRun run =
+          new TrainingRun(
+              settings(plan, cases),
+              opened.trainer(),
+              opened.training(),
+              opened.validation(),
+              folder,
+              new Reporter(),
+              stopRequested);
+      TrainingRun.Outcome outcome =
+          checkpoint.isPresent() ? run.resume(checkpoint.get()) : run.start();
+      return switch (outcome) {
+        case FINISHED -> finished(folder);
+        case STOPPED -> stopped(run, plan.schedule());
+      };
+    }
+  }
+
+  private TrainingRun.Settings settings(TrainingPlan plan, Fold cases) throws IOException {
+    List<Provenance.Source> sources =
+        from == null ? List.of() : List.of(new Provenance.Source(fileName(from), sha256(from)));
+    return new TrainingRun.Settings(
+        plan,
+        fold,
+        cases.training().size(),
+        sources,
+        "unetrpp " + Version.current(),
+        modelType,
+        saveEvery);
+  }
+
+  private int finished(RunFolder folder) {
+    console().clearBar();
+    System.out.println(folder.model());
+    console()
+        .info("finished; segment with: unetrpp segment IMAGE --model " + quoted(folder.model()));
+    return ExitCode.OK;
+  }
+
+  private int stopped(TrainingRun run, Schedule schedule) {
+    console()
+        .info(
+            "stopped in epoch %d of %d after step %d of %d; go on with: %s"
+                .formatted(
+                    run.state().epoch() + 1,
+                    schedule.epochs(),
+                    run.state().iteration(),
+                    schedule.iterations(),
+                    commandToResume()));
+    return ExitCode.CANCELLED;
+  }
+
+  /** Repeats the options that make the run what it is. */
+  private String commandToResume() {
+    List<String> words = new ArrayList<>(List.of("unetrpp", "train", quoted(planFile)));
+    if (!fold.equals("0")) {
+      words.addAll(List.of("--fold", fold));
+    }
+    if (output != null) {
+      words.addAll(List.of("--output", quoted(output)));
+    }
+    if (epochs != null) {
+      words.addAll(List.of("--epochs", epochs.toString()));
+    }
+    if (modelType != StoredType.FLOAT32) {
+      words.addAll(List.of("--model-type", modelType.text()));
+    }
+    words.add("--resume");
+    return String.join(" ", words);
+  }
+
+  private static String quoted(Path path) {
+    String text = path.toString();
+    return text.matches("[\\w./+:\\\\-]+") ? text : "'" + text.replace("'", "'\\''") + "'";
+  }
+
+  /** The plan as it is trained: its data set is found from any folder. */
+  private TrainingPlan plan() throws IOException {
+    TrainingPlan plan = parts.readPlan(planFile);
+    Path dataset = planFile.toAbsolutePath().resolveSibling(plan.dataset()).normalize();
+    return new TrainingPlan(
+        plan.formatVersion(),
+        plan.name(),
+        dataset.toString(),
+        plan.labels(),
+        plan.preprocessing(),
+        plan.architecture(),
+        plan.batchDice(),
+        plan.augmentation(),
+        plan.optimization(),
+        schedule(plan.schedule()),
+        plan.folds());
+  }
+
+  private Schedule schedule(Schedule planned) {
+    return new Schedule(
+        epochs == null ? planned.epochs() : epochs,
+        planned.iterations(),
+        planned.validationIterations(),
+        planned.batchSize(),
+        planned.foregroundShare(),
+        planned.seed());
+  }
+
+  private Fold cases(TrainingPlan plan) {
+    if (fold.equals(ALL)) {
+      List<String> all =
+          plan.folds().stream()
+              .flatMap(each -> Stream.concat(each.training().stream(), each.validation().stream()))
+              .distinct()
+              .sorted()
+              .toList();
+      return new Fold(all, all);
+    }
+    int index = Integer.parseInt(fold);
+    if (index >= plan.folds().size()) {
+      throw invalid(
+          "--fold", fold, "a fold of the plan, which has %d".formatted(plan.folds().size()));
+    }
+    return plan.folds().get(index);
+  }
+
+  /** The folder named, or the plan's name with the fold beside the plan. */
+  private Path target() {
+    if (output != null) {
+      return output;
+    }
+    String suffix = fold.equals(ALL) ? "_all" : "_fold" + fold;
+    return planFile.resolveSibling(fileName(planFile).replaceFirst("\\.json$", "") + suffix);
+  }
+
+  private InitialValues initialValues(TrainingPlan plan) throws IOException {
+    if (from == null) {
+      return InitialValues.drawn(plan.architecture(), plan.schedule().seed());
+    }
+    try (ModelFile model = ModelFile.open(from)) {
+      InitialValues values = InitialValues.of(model, plan.architecture(), plan.schedule().seed());
+      console().info("%s: gives %d tensors".formatted(from, values.takenCount()));
+      values.drawn().forEach(reason -> console().info("starts fresh: " + reason));
+      return values;
+    }
+  }
+
+  private static String fileName(Path path) {
+    return String.valueOf(path.getFileName());
+  }
+
+  private static String sha256(Path path) throws IOException {
+    try (InputStream in = Files.newInputStream(path);
+        DigestInputStream digested =
+            new DigestInputStream(in, MessageDigest.getInstance("SHA-256"))) {
+      digested.transferTo(OutputStream.nullOutputStream());
+      return HexFormat.of().formatHex(digested.getMessageDigest().digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("this Java has no SHA-256, which every Java must have", e);
+    }
+  }
+
+  private int positive(String option, int value) {
+    if (value < 1) {
+      throw invalid(option, Integer.toString(value), "1 or more");
+    }
+    return value;
+  }
+
+  private ParameterException invalid(String option, String value, String expected) {
+    return new ParameterException(
+        command.commandLine(), "%s is %s, expected %s".formatted(option, value, expected));
+  }
+
+  /** Tells on the console how the run goes on. */
+  private final class Reporter implements RunListener {
+    @Override
+    public void batchDone(BatchProgress progress) {
+      String phase =
+          switch (progress.phase()) {
+            case TRAINING -> "";
+            case VALIDATION -> " validation";
+          };
+      console()
+          .progress(
+              "epoch %d/%d%s".formatted(progress.epoch(), progress.epochs(), phase),
+              progress.done(),
+              progress.total(),
+              String.format(
+                  Locale.ROOT,
+                  "loss %.4f, %.2f s/step, %.0f%% waiting, %s left of epoch, %s of run",
+                  progress.loss(),
+                  progress.secondsPerBatch(),
+                  100 * progress.waitingShare(),
+                  Console.duration(progress.epochSecondsLeft()),
+                  Console.duration(progress.runSecondsLeft())));
+    }
+
+    @Override
+    public void epochDone(EpochResult result, double seconds) {
+      console()
+          .info(
+              String.format(
+                  Locale.ROOT,
+                  "epoch %d: training loss %.4f, validation loss %.4f, Dice %.4f, "
+                      + "average %.4f%s, %s",
+                  result.epoch(),
+                  result.trainingLoss(),
+                  result.validationLoss(),
+                  result.dice(),
+                  result.averageDice(),
+                  result.best() ? " (best)" : "",
+                  Console.duration(seconds)));
+    }
+  }
+}
