@@ -11,6 +11,7 @@ import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.Boxes;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.ComposedBoxes;
+import org.unetrpp.backend.ComposedTrainingBoxes;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.MatrixView;
@@ -46,6 +47,7 @@ public final class CpuBackend implements Backend {
   private final TransposedConvolution transposedConvolution;
   private final Columns columns;
   private final CpuTraining training;
+  private final TrainingBoxes trainingBoxes = new ComposedTrainingBoxes(this);
   private Probe probe = Probe.NONE;
   private boolean closed;
 
@@ -179,7 +181,7 @@ public final class CpuBackend implements Backend {
 
   @Override
   public TrainingBoxes trainingBoxes() {
-    throw new UnsupportedOperationException("not yet");
+    return trainingBoxes;
   }
 
   @Override

@@ -314,6 +314,15 @@ final class CpuTraining implements TrainingPrimitives {
   }
 
   @Override
+  public void copy(Buffer x, Buffer y) {
+    Values from = Values.of(x);
+    Values to = Values.of(y);
+    context.forEachTile(
+        x.elements(), 1, (first, count, _) -> to.copyFrom(from, first, first, count));
+    context.packs().invalidate(y.address(), y.bytes());
+  }
+
+  @Override
   public void clear(Buffer x) {
     Values values = Values.of(x);
     context.forEachTile(x.elements(), 1, (first, count, _) -> values.clear(first, count));
