@@ -20,9 +20,6 @@ import org.unetrpp.memory.Buffer;
  * merged in their order.
  */
 final class CpuTraining implements TrainingPrimitives {
-  /** Values that a task copies. */
-  private static final long COPY_VALUES = 1 << 16;
-
   private final CpuBackend backend;
   private final CpuContext context;
   private final BackwardPrimitives primitives;
@@ -320,13 +317,9 @@ final class CpuTraining implements TrainingPrimitives {
   public void copy(Buffer x, Buffer y) {
     Values from = Values.of(x);
     Values to = Values.of(y);
-    context.forEachBlock(
-        Math.toIntExact(Math.ceilDiv(x.elements(), COPY_VALUES)),
-        1,
-        (block, _, _) -> {
-          long first = block * COPY_VALUES;
-          to.copyFrom(from, first, first, Math.min(COPY_VALUES, x.elements() - first));
-        });
+    context.forEachTile(
+        x.elements(), 1, (first, count, _) -> to.copyFrom(from, first, first, count));
+    context.packs().invalidate(y.address(), y.bytes());
   }
 
   @Override
