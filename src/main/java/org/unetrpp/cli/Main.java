@@ -35,6 +35,7 @@ public final class Main {
   public static int run(String... args) {
     CommandLine line = new CommandLine(new Main());
     line.addSubcommand(new SegmentCommand());
+    line.addSubcommand(new PlanCommand());
     ServiceLoader.load(Subcommand.class).forEach(line::addSubcommand);
     line.addSubcommand(new InfoCommand());
     line.addSubcommand(new ForwardCommand());
