@@ -74,7 +74,9 @@ class LayeringTest {
     Stream<String> below = Arrays.stream(layer.getValue().split(" ")).filter(s -> !s.isEmpty());
     Stream<String> outside = Arrays.stream(OUTSIDE.split(" "));
     Stream<String> commands =
-        layer.getKey().matches("cli|convert") ? Stream.of("picocli..") : Stream.empty();
+        layer.getKey().matches("cli|convert")
+            ? Stream.of("picocli..", "com.sun.management..")
+            : Stream.empty();
     String[] allowed =
         Stream.of(Stream.concat(own, below).map(ROOT::concat), outside, commands)
             .flatMap(names -> names)

@@ -43,6 +43,7 @@ public final class Main {
   static int run(EmbeddedModels models, String... args) {
     List<Subcommand> commands = new ArrayList<>();
     commands.add(new SegmentCommand(models));
+    commands.add(new PlanCommand());
     ServiceLoader.load(Subcommand.class).forEach(commands::add);
     commands.add(new EvaluateCommand());
     commands.add(new InfoCommand(models));

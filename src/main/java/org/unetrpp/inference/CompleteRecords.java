@@ -12,38 +12,74 @@ import com.google.gson.stream.JsonWriter;
 import java.io.IOException;
 import java.lang.reflect.RecordComponent;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Reads records from JSON objects that have every member of theirs, where Gson alone would fill in
- * 0 or null.
+ * 0 or null. What is wrong is told with the way to it, such as {@code preprocessing.channels[0]: it
+ * has no 'useMask'}.
  */
-final class CompleteRecords implements TypeAdapterFactory {
+public final class CompleteRecords implements TypeAdapterFactory {
   /**
    * What records may do without: the members of {@code PreprocessingPlan} and {@code Provenance}
    * that may be null.
    */
   private static final Set<String> OPTIONAL = Set.of("targetSpacing", "statistics", "attribution");
 
+  /** What is done with members that a record does not have. */
+  public enum Unknown {
+    /** They do not count: a later version may have written them. */
+    IGNORED,
+    /** They are refused: a person may have misspelled them. */
+    REFUSED
+  }
+
+  private final Unknown unknown;
+
+  /** Reads members that a record does not have as told. */
+  public CompleteRecords(Unknown unknown) {
+    this.unknown = unknown;
+  }
+
   @Override
   public <T> @Nullable TypeAdapter<T> create(Gson gson, TypeToken<T> type) {
     if (!type.getRawType().isRecord()) {
       return null; // leaves the type to other factories
     }
-    return new Adapter<>(
-        type.getRawType(), gson.getDelegateAdapter(this, type), gson.getAdapter(JsonElement.class));
+    return new Adapter<>(gson, type.getRawType(), gson.getDelegateAdapter(this, type), unknown);
+  }
+
+  /** What is wrong, and where below the object that is being read. */
+  private static final class MisfitException extends JsonParseException {
+    private static final long serialVersionUID = 1L;
+    private final String way;
+    private final String problem;
+
+    MisfitException(String way, String problem) {
+      super(way.isEmpty() ? problem : way + ": " + problem);
+      this.way = way;
+      this.problem = problem;
+    }
+
+    MisfitException under(String name) {
+      boolean joined = name.isEmpty() || way.isEmpty() || way.startsWith("[");
+      return new MisfitException(name + (joined ? "" : ".") + way, problem);
+    }
   }
 
   private static final class Adapter<T> extends TypeAdapter<T> {
+    private final Gson gson;
     private final Class<?> type;
     private final TypeAdapter<T> plain;
-    private final TypeAdapter<JsonElement> tree;
+    private final Unknown unknown;
 
-    Adapter(Class<?> type, TypeAdapter<T> plain, TypeAdapter<JsonElement> tree) {
+    Adapter(Gson gson, Class<?> type, TypeAdapter<T> plain, Unknown unknown) {
+      this.gson = gson;
       this.type = type;
       this.plain = plain;
-      this.tree = tree;
+      this.unknown = unknown;
     }
 
     @Override
@@ -53,33 +89,92 @@ final class CompleteRecords implements TypeAdapterFactory {
 
     @Override
     public T read(JsonReader in) throws IOException {
-      JsonElement element = tree.read(in);
+      String place = in.getPath().substring(1); // without $, that of an element in its list
+      JsonElement element = gson.getAdapter(JsonElement.class).read(in);
+      try {
+        return record(element);
+      } catch (MisfitException e) {
+        throw place.isEmpty() ? e : e.under(place);
+      }
+    }
+
+    private T record(JsonElement element) {
       if (!(element instanceof JsonObject object)) {
-        throw new JsonParseException("%s, expected an object".formatted(element));
+        throw misfit("%s, expected an object".formatted(element));
       }
       for (RecordComponent component : type.getRecordComponents()) {
         check(component, object);
       }
-      return plain.fromJsonTree(object);
+      if (unknown == Unknown.REFUSED) {
+        refuseUnknown(object);
+      }
+      try {
+        return plain.fromJsonTree(object);
+      } catch (RuntimeException e) { // what the constructor refuses
+        Throwable cause = e.getCause() == null ? e : e.getCause();
+        throw new MisfitException("", String.valueOf(cause.getMessage()));
+      }
     }
 
-    private static void check(RecordComponent component, JsonObject object) {
+    private void refuseUnknown(JsonObject object) {
+      List<String> known =
+          Arrays.stream(type.getRecordComponents()).map(RecordComponent::getName).toList();
+      for (String name : object.keySet()) {
+        if (!known.contains(name)) {
+          throw misfit(
+              "it has an unknown '%s'; known are %s".formatted(name, String.join(", ", known)));
+        }
+      }
+    }
+
+    private void check(RecordComponent component, JsonObject object) {
       String name = component.getName();
       JsonElement member = object.get(name);
       if (member == null || member.isJsonNull()) {
         if (!OPTIONAL.contains(name)) {
-          throw new JsonParseException("it has no '%s'".formatted(name));
+          throw misfit("it has no '%s'".formatted(name));
         }
       } else if (component.getType().isEnum()) {
-        String[] names =
-            Arrays.stream(component.getType().getEnumConstants())
-                .map(Object::toString)
-                .toArray(String[]::new);
-        if (!member.isJsonPrimitive() || !Arrays.asList(names).contains(member.getAsString())) {
-          throw new JsonParseException(
-              "'%s' is %s, expected one of %s".formatted(name, member, String.join(", ", names)));
-        }
+        requireOneOf(component.getType().getEnumConstants(), name, member);
+      } else {
+        read(component, member);
       }
+    }
+
+    private static void requireOneOf(Object[] constants, String name, JsonElement member) {
+      List<String> names = Arrays.stream(constants).map(Object::toString).toList();
+      if (!member.isJsonPrimitive() || !names.contains(member.getAsString())) {
+        throw misfit(
+            "'%s' is %s, expected one of %s".formatted(name, member, String.join(", ", names)));
+      }
+    }
+
+    /** Reads a member by itself, so that what is wrong in it is told with its name. */
+    private void read(RecordComponent component, JsonElement member) {
+      String name = component.getName();
+      Class<?> wanted = component.getType();
+      boolean primitive = member.isJsonPrimitive();
+      boolean fits =
+          wanted == boolean.class
+              ? primitive && member.getAsJsonPrimitive().isBoolean()
+              : !wanted.isPrimitive() || (primitive && member.getAsJsonPrimitive().isNumber());
+      if (!fits) {
+        throw misfit(
+            "'%s' is %s, expected %s"
+                .formatted(name, member, wanted == boolean.class ? "true or false" : "a number"));
+      }
+      try {
+        var _ = gson.getAdapter(TypeToken.get(component.getGenericType())).fromJsonTree(member);
+      } catch (MisfitException e) {
+        throw e.under(name);
+      } catch (RuntimeException e) {
+        String problem = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+        throw new MisfitException(name, problem);
+      }
+    }
+
+    private static MisfitException misfit(String problem) {
+      return new MisfitException("", problem);
     }
   }
 }

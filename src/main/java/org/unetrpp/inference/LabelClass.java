@@ -28,9 +28,14 @@ public record LabelClass(int value, String name, String color) {
     labels.add(new LabelClass(0, "background", "#000000"));
     for (String name : foreground) {
       int value = labels.size();
-      labels.add(new LabelClass(value, name, color(value)));
+      labels.add(of(value, name));
     }
     return List.copyOf(labels);
+  }
+
+  /** A label in a color of its own, black for background. */
+  public static LabelClass of(int value, String name) {
+    return new LabelClass(value, name, value == 0 ? "#000000" : color(value));
   }
 
   /** Hues a golden angle apart never come close. */

@@ -41,7 +41,9 @@ public final class ModelFile implements AutoCloseable {
   private static final String PREPROCESSING_KEY = "preprocessing";
   private static final String PROVENANCE_KEY = "provenance";
   private static final Gson JSON =
-      new GsonBuilder().registerTypeAdapterFactory(new CompleteRecords()).create();
+      new GsonBuilder()
+          .registerTypeAdapterFactory(new CompleteRecords(CompleteRecords.Unknown.IGNORED))
+          .create();
 
   private final TensorFile file;
   private final ModelDescription description;

@@ -29,6 +29,39 @@ public final class Preprocessing {
    */
   public static PreprocessedCase run(
       MultiChannelImage image, PreprocessingPlan plan, Workers workers) {
+    requireChannels(image, plan);
+    VoxelMask nonzero = Crop.nonzero(image, workers);
+    Grid grid = Grid.of(image, nonzero.boundingBox(), plan);
+    VoxelMask mask =
+        plan.usesMask() ? grid.inside(grid.labels(nonzero.withHolesFilled(), null, workers)) : null;
+    return grid.channels(image, mask, workers);
+  }
+
+  /**
+   * Preprocesses a case with its labels, as {@link #run} does. Labels are cropped, transposed and
+   * resampled with the image; where they say background outside of the nonzero mask with its holes
+   * filled, they become -1. The mask that some plans use is where the resampled labels are not -1.
+   *
+   * @param classes class of each voxel of the image, background 0; not changed
+   * @throws IllegalArgumentException if the image has other channels than the plan, or there is not
+   *     one class a voxel
+   */
+  public static LabeledCase runLabeled(
+      MultiChannelImage image, short[] classes, PreprocessingPlan plan, Workers workers) {
+    requireChannels(image, plan);
+    if (classes.length != image.extents().voxels()) {
+      throw new IllegalArgumentException(
+          "%d labels, expected one for each voxel of %s"
+              .formatted(classes.length, image.extents()));
+    }
+    VoxelMask nonzero = Crop.nonzero(image, workers);
+    Grid grid = Grid.of(image, nonzero.boundingBox(), plan);
+    short[] labels = grid.labels(nonzero.withHolesFilled(), classes, workers);
+    VoxelMask mask = plan.usesMask() ? grid.inside(labels) : null;
+    return new LabeledCase(grid.channels(image, mask, workers), labels);
+  }
+
+  private static void requireChannels(MultiChannelImage image, PreprocessingPlan plan) {
     if (image.channels().size() != plan.channels().size()) {
       throw new IllegalArgumentException(
           "image of %d channels, expected %d as in the plan: %s"
@@ -37,25 +70,6 @@ public final class Preprocessing {
                   plan.channels().size(),
                   plan.channels().stream().map(ChannelPlan::name).toList()));
     }
-    VoxelMask nonzero = Crop.nonzero(image, workers);
-    Box box = nonzero.boundingBox();
-    Grid grid = Grid.of(image, box, plan);
-
-    VoxelMask mask = plan.usesMask() ? grid.mask(nonzero.withHolesFilled(), workers) : null;
-    List<float[]> channels = new ArrayList<>();
-    for (int channel = 0; channel < plan.channels().size(); channel++) {
-      float[] source = image.channels().get(channel);
-      channels.add(grid.channel(source, plan.channels().get(channel), mask, workers));
-    }
-    CaseGeometry geometry =
-        new CaseGeometry(
-            image.extents(),
-            image.spacing(),
-            box,
-            plan.transposeForward(),
-            grid.to,
-            plan.targetFor(plan.transposeForward().apply(image.spacing())));
-    return new PreprocessedCase(channels, geometry);
   }
 
   /**
@@ -118,7 +132,25 @@ public final class Preprocessing {
           Resampling.separateAxis(spacing, target));
     }
 
-    float[] channel(
+    PreprocessedCase channels(MultiChannelImage image, @Nullable VoxelMask mask, Workers workers) {
+      List<float[]> channels = new ArrayList<>();
+      for (int channel = 0; channel < plan.channels().size(); channel++) {
+        float[] source = image.channels().get(channel);
+        channels.add(channel(source, plan.channels().get(channel), mask, workers));
+      }
+      AxisOrder order = plan.transposeForward();
+      CaseGeometry geometry =
+          new CaseGeometry(
+              original,
+              image.spacing(),
+              box,
+              order,
+              to,
+              plan.targetFor(order.apply(image.spacing())));
+      return new PreprocessedCase(channels, geometry);
+    }
+
+    private float[] channel(
         float[] source, ChannelPlan channelPlan, @Nullable VoxelMask mask, Workers workers) {
       float[] cropped =
           Transposition.copy(
@@ -140,8 +172,8 @@ public final class Preprocessing {
       }
     }
 
-    VoxelMask mask(VoxelMask whole, Workers workers) {
-      short[] labels = Resampling.labels(labelsOf(whole), from, to, separateAxis, workers);
+    /** Where resampled labels are not -1. */
+    VoxelMask inside(short[] labels) {
       Bits bits = Bits.none(labels.length);
       for (int voxel = 0; voxel < labels.length; voxel++) {
         if (labels[voxel] >= INSIDE) {
@@ -151,7 +183,12 @@ public final class Preprocessing {
       return new VoxelMask(to, bits);
     }
 
-    private short[] labelsOf(VoxelMask whole) {
+    /** Resampled labels: the classes or 0, and -1 for background outside of the mask. */
+    short[] labels(VoxelMask whole, short @Nullable [] classes, Workers workers) {
+      return Resampling.labels(cropped(whole, classes), from, to, separateAxis, workers);
+    }
+
+    private short[] cropped(VoxelMask whole, short @Nullable [] classes) {
       int[] strides = {original.height() * original.width(), original.width(), 1};
       AxisOrder order = plan.transposeForward();
       short[] labels = new short[Math.toIntExact(from.voxels())];
@@ -162,7 +199,9 @@ public final class Preprocessing {
           int line = (box.origin().along(order.second()) + row) * strides[order.second()];
           for (int column = 0; column < from.width(); column++) {
             int along = (box.origin().along(order.third()) + column) * strides[order.third()];
-            labels[voxel] = whole.contains(slice + line + along) ? INSIDE : OUTSIDE;
+            int index = slice + line + along;
+            short label = classes == null ? INSIDE : classes[index];
+            labels[voxel] = label == INSIDE && !whole.contains(index) ? OUTSIDE : label;
             voxel++;
           }
         }

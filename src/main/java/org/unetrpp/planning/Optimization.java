@@ -18,6 +18,20 @@ public record Optimization(
   /** The published recipe. */
   public static final Optimization PUBLISHED = new Optimization(Method.SGD, 0.01, 0.99, 3e-5, 12);
 
+  /** Checks that the numbers are of use. */
+  public Optimization {
+    require("learningRate", learningRate, learningRate > 0, "above 0");
+    require("momentum", momentum, momentum >= 0 && momentum < 1, "0 to below 1");
+    require("weightDecay", weightDecay, weightDecay >= 0, "0 or more");
+    require("maxGradientNorm", maxGradientNorm, maxGradientNorm > 0, "above 0");
+  }
+
+  private static void require(String name, double value, boolean holds, String expected) {
+    if (!holds || !Double.isFinite(value)) {
+      throw new IllegalArgumentException(name + " is " + value + ", expected " + expected);
+    }
+  }
+
   /** The update rules. */
   public enum Method {
     /** Stochastic gradient descent with Nesterov's momentum. */

@@ -16,4 +16,22 @@ public record Schedule(
     int validationIterations,
     int batchSize,
     double foregroundShare,
-    long seed) {}
+    long seed) {
+  /** Checks that there is something to do. */
+  public Schedule {
+    requirePositive("epochs", epochs);
+    requirePositive("iterations", iterations);
+    requirePositive("validationIterations", validationIterations);
+    requirePositive("batchSize", batchSize);
+    if (!(foregroundShare >= 0 && foregroundShare <= 1)) {
+      throw new IllegalArgumentException(
+          "foregroundShare is " + foregroundShare + ", expected 0 to 1");
+    }
+  }
+
+  private static void requirePositive(String name, int value) {
+    if (value < 1) {
+      throw new IllegalArgumentException(name + " is " + value + ", expected 1 or more");
+    }
+  }
+}

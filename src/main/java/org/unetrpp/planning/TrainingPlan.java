@@ -2,7 +2,10 @@ package org.unetrpp.planning;
 
 import java.util.List;
 import org.unetrpp.augmentation.AugmentationSettings;
+import org.unetrpp.dataset.PreparedDataset;
 import org.unetrpp.inference.LabelClass;
+import org.unetrpp.inference.ModelDescription;
+import org.unetrpp.inference.Provenance;
 import org.unetrpp.model.Architecture;
 import org.unetrpp.pipeline.PreprocessingPlan;
 
@@ -39,5 +42,26 @@ public record TrainingPlan(
   public TrainingPlan {
     labels = List.copyOf(labels);
     folds = List.copyOf(folds);
+    if (formatVersion != FORMAT_VERSION) {
+      throw new IllegalArgumentException(
+          "formatVersion is %d, expected %d".formatted(formatVersion, FORMAT_VERSION));
+    }
+    if (folds.isEmpty()) {
+      throw new IllegalArgumentException("folds is empty, expected at least one");
+    }
+    // Labels, network and channels must fit each other as in the model that will come of them.
+    ModelDescription _ =
+        new ModelDescription(
+            architecture, labels, preprocessing, new Provenance("", List.of(), ""));
+  }
+
+  /** Value in label files of each class, background first. */
+  public List<Integer> labelValues() {
+    return labels.stream().map(LabelClass::value).toList();
+  }
+
+  /** How its cases are prepared. */
+  public PreparedDataset.Recipe recipe() {
+    return new PreparedDataset.Recipe(preprocessing, labelValues());
   }
 }

@@ -1,0 +1,58 @@
+package org.unetrpp.planning;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.unetrpp.dataset.LegacyShuffle;
+
+/** Divisions of cases for cross-validation. */
+public final class Folds {
+  private static final int COUNT = 5;
+  private static final int SEED = 12345;
+
+  private Folds() {}
+
+  /**
+   * The published division into five: sorted, shuffled, the first folds one case larger where the
+   * number is no multiple. Fewer than five cases make one fold each, with that case held back; a
+   * single one is trained on and held back.
+   *
+   * @throws IllegalArgumentException if there is no case
+   */
+  public static List<Fold> of(Collection<String> ids) {
+    List<String> sorted = ids.stream().sorted().toList();
+    int cases = sorted.size();
+    if (cases == 0) {
+      throw new IllegalArgumentException("no cases, expected at least one");
+    }
+    if (cases == 1) {
+      return List.of(new Fold(sorted, sorted));
+    }
+    int[] shuffled = IntStream.range(0, cases).toArray();
+    new LegacyShuffle(SEED).shuffle(shuffled);
+    int count = Math.min(COUNT, cases);
+    int[] foldOf = new int[cases];
+    int next = 0;
+    for (int fold = 0; fold < count; fold++) {
+      int size = cases / count + (fold < cases % count ? 1 : 0);
+      for (int i = 0; i < size; i++) {
+        foldOf[shuffled[next++]] = fold;
+      }
+    }
+    List<Fold> folds = new ArrayList<>();
+    for (int fold = 0; fold < count; fold++) {
+      folds.add(fold(sorted, foldOf, fold));
+    }
+    return folds;
+  }
+
+  private static Fold fold(List<String> ids, int[] foldOf, int fold) {
+    List<String> training = new ArrayList<>();
+    List<String> validation = new ArrayList<>();
+    for (int i = 0; i < foldOf.length; i++) {
+      (foldOf[i] == fold ? validation : training).add(ids.get(i));
+    }
+    return new Fold(training, validation);
+  }
+}
