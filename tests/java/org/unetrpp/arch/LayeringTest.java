@@ -37,7 +37,7 @@ class LayeringTest {
       engine            : backend.cpu backend memory
       inference         : engine pipeline model nn tensor backend memory weights image files grid
       metrics           : image pipeline grid
-      augmentation      : grid
+      augmentation      : pipeline grid
       dataset           : pipeline image weights files grid
       sampling          : dataset augmentation grid
       loss              : backend tensor memory grid
