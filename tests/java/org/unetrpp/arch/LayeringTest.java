@@ -39,7 +39,7 @@ class LayeringTest {
       inference         : engine pipeline model nn tensor backend memory weights image files grid
       preview           : inference image files grid
       metrics           : image pipeline grid
-      augmentation      : grid
+      augmentation      : pipeline grid
       dataset           : pipeline image weights files grid
       sampling          : dataset augmentation grid
       loss              : backend tensor memory grid

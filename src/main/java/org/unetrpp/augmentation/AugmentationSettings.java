@@ -8,8 +8,9 @@ package org.unetrpp.augmentation;
  * @param rotationProbability of a sample to be rotated
  * @param maxRotationDegrees largest angle about each axis; slice-wise about the slice axis
  * @param scalingProbability of a sample to be scaled
- * @param minScale smallest factor
- * @param maxScale largest factor
+ * @param minScale smallest factor of the coordinates, from above 0 to 1; below 1 enlarges what is
+ *     seen
+ * @param maxScale largest factor of the coordinates, from 1 on
  * @param mirroring whether each axis is mirrored with a probability of one half
  */
 public record AugmentationSettings(
@@ -20,8 +21,24 @@ public record AugmentationSettings(
     double minScale,
     double maxScale,
     boolean mirroring) {
+  /** Checks the ranges. */
+  public AugmentationSettings {
+    require("rotationProbability", rotationProbability, 0, 1);
+    require("maxRotationDegrees", maxRotationDegrees, 0, 180);
+    require("scalingProbability", scalingProbability, 0, 1);
+    require("minScale", minScale, Double.MIN_NORMAL, 1);
+    require("maxScale", maxScale, 1, Double.MAX_VALUE);
+  }
+
   /** The published transformations. */
   public static AugmentationSettings published(boolean sliceWise) {
     return new AugmentationSettings(sliceWise, 0.2, sliceWise ? 180 : 30, 0.2, 0.7, 1.4, true);
+  }
+
+  private static void require(String name, double value, double low, double high) {
+    if (!(value >= low && value <= high)) {
+      throw new IllegalArgumentException(
+          "%s is %s, expected a number from %s to %s".formatted(name, value, low, high));
+    }
   }
 }

@@ -18,12 +18,6 @@ final class AxisKernel {
   /** Copies of each end that the B-spline's line gets before it is filtered. */
   static final int PADDING = 12;
 
-  private static final double POLE = Math.sqrt(3) - 2;
-  private static final double GAIN = (1 - POLE) * (1 - 1 / POLE);
-
-  /** Terms of the starting sum that matter: {@code |POLE|^64} is below 1e-36. */
-  private static final int STARTING_TERMS = 64;
-
   private final int from;
   private final int to;
   private final boolean spline;
@@ -81,13 +75,9 @@ final class AxisKernel {
         new AxisKernel(from, to, true, 4),
         -1,
         t -> {
-          double s = 1 - t;
-          return new double[] {
-            s * s * s / 6,
-            (4 + 3 * t * t * (t - 2)) / 6,
-            (4 + 3 * s * s * (s - 2)) / 6,
-            t * t * t / 6
-          };
+          double[] weights = new double[4];
+          CubicSpline.weights(t, weights);
+          return weights;
         });
   }
 
@@ -187,51 +177,13 @@ final class AxisKernel {
       System.arraycopy(padded[PADDING], 0, padded[row], 0, lanes);
       System.arraycopy(padded[last - PADDING], 0, padded[last - row], 0, lanes);
     }
-    for (int row = 0; row <= last; row++) {
-      scale(padded[row], GAIN, lanes);
-    }
-    startReflected(padded, lanes);
-    for (int row = 1; row <= last; row++) {
-      addScaled(padded[row], POLE, padded[row - 1], lanes);
-    }
-    scale(padded[last], POLE / (POLE - 1), lanes);
-    for (int row = last - 1; row >= 0; row--) {
-      subtractFromAndScale(padded[row], POLE, padded[row + 1], lanes);
-    }
-  }
-
-  /** The causal filter's first value, for a line that continues as its mirror image. */
-  private void startReflected(double[][] padded, int lanes) {
-    int count = rows();
-    double wrapped = Math.pow(POLE, count);
-    double[] sum = new double[lanes];
-    double power = 1;
-    for (int row = 0; row < Math.min(count, STARTING_TERMS); row++) {
-      addScaled(sum, power, padded[row], lanes);
-      addScaled(sum, power * wrapped, padded[count - 1 - row], lanes);
-      power *= POLE;
-    }
-    addScaled(padded[0], POLE / (1 - wrapped * wrapped), sum, lanes);
+    CubicSpline.reflectedCoefficients(padded, lanes);
   }
 
   /** {@code target += factor * source}. */
   static void addScaled(double[] target, double factor, double[] source, int lanes) {
     for (int lane = 0; lane < lanes; lane++) {
       target[lane] += factor * source[lane];
-    }
-  }
-
-  private static void scale(double[] target, double factor, int lanes) {
-    for (int lane = 0; lane < lanes; lane++) {
-      target[lane] *= factor;
-    }
-  }
-
-  /** {@code target = factor * (source - target)}. */
-  private static void subtractFromAndScale(
-      double[] target, double factor, double[] source, int lanes) {
-    for (int lane = 0; lane < lanes; lane++) {
-      target[lane] = factor * (source[lane] - target[lane]);
     }
   }
 
