@@ -44,6 +44,7 @@ public final class Main {
     List<Subcommand> commands = new ArrayList<>();
     commands.add(new SegmentCommand(models));
     commands.add(new PlanCommand());
+    commands.add(new TrainCommand(new PlannedParts(), Interruption::requested));
     ServiceLoader.load(Subcommand.class).forEach(commands::add);
     commands.add(new EvaluateCommand());
     commands.add(new InfoCommand(models));
