@@ -26,8 +26,14 @@ public record AugmentationSettings(
     require("rotationProbability", rotationProbability, 0, 1);
     require("maxRotationDegrees", maxRotationDegrees, 0, 180);
     require("scalingProbability", scalingProbability, 0, 1);
-    require("minScale", minScale, Double.MIN_NORMAL, 1);
-    require("maxScale", maxScale, 1, Double.MAX_VALUE);
+    if (!(minScale > 0 && minScale <= 1)) {
+      throw new IllegalArgumentException(
+          "minScale is " + minScale + ", expected a number above 0 and at most 1");
+    }
+    if (!(maxScale >= 1 && maxScale < Double.POSITIVE_INFINITY)) {
+      throw new IllegalArgumentException(
+          "maxScale is " + maxScale + ", expected a finite number from 1");
+    }
   }
 
   /** The published transformations. */

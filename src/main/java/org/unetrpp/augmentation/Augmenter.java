@@ -92,10 +92,14 @@ public final class Augmenter {
   public Patch apply(Patch loaderPatch, Extents networkPatch, RandomGenerator random) {
     requireFits(loaderPatch, networkPatch);
     Draws draws = new Draws(random);
-    Recipe recipe = Recipe.draw(settings, masked.length, draws);
+    return apply(loaderPatch, networkPatch, Recipe.draw(settings, masked.length, draws), draws);
+  }
+
+  /** Applies what was drawn; the noise follows. */
+  Patch apply(Patch loaderPatch, Extents networkPatch, Recipe recipe, Draws noise) {
     Patch patch = spatial(loaderPatch, networkPatch, recipe);
-    if (recipe.noise() > 0) {
-      Intensities.addNoise(patch.image(), recipe.noise(), draws);
+    if (recipe.noise() != 0) {
+      Intensities.addNoise(patch.image(), recipe.noise(), noise);
     }
     for (int channel = 0; channel < masked.length; channel++) {
       transformChannel(patch, channel, recipe);

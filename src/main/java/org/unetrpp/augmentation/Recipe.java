@@ -30,60 +30,53 @@ record Recipe(
     double[] gamma,
     boolean[] mirrored) {
   private static final double NOISE_PROBABILITY = 0.1;
-  private static final double BLUR_PROBABILITY = 0.2;
-  private static final double BRIGHTNESS_PROBABILITY = 0.15;
-  private static final double CONTRAST_PROBABILITY = 0.15;
-  private static final double LOW_RESOLUTION_PROBABILITY = 0.25;
-  private static final double INVERTED_GAMMA_PROBABILITY = 0.1;
-  private static final double GAMMA_PROBABILITY = 0.3;
-  private static final double HALF_OF_THE_CHANNELS = 0.5;
-  private static final double ALL_CHANNELS = 1;
+
+  /** A transform of single channels: how often it happens. */
+  private enum OfChannels {
+    BLUR(0.2, 0.5, 0),
+    BRIGHTNESS(0.15, 1, 1),
+    CONTRAST(0.15, 1, 1),
+    LOW_RESOLUTION(0.25, 0.5, 1),
+    INVERTED_GAMMA(0.1, 1, 1),
+    GAMMA(0.3, 1, 1);
+
+    private final double sampleProbability;
+    private final double channelProbability;
+    private final double unchanged;
+
+    OfChannels(double sampleProbability, double channelProbability, double unchanged) {
+      this.sampleProbability = sampleProbability;
+      this.channelProbability = channelProbability;
+      this.unchanged = unchanged;
+    }
+
+    /** A parameter for each channel: {@code unchanged} where sample or channel is left out. */
+    double[] draw(Draws draws, int channels, DoubleSupplier parameter) {
+      double[] parameters = new double[channels];
+      Arrays.fill(parameters, unchanged);
+      if (draws.chance(sampleProbability)) {
+        for (int channel = 0; channel < channels; channel++) {
+          if (draws.chance(channelProbability)) {
+            parameters[channel] = parameter.getAsDouble();
+          }
+        }
+      }
+      return parameters;
+    }
+  }
 
   /** Draws a recipe with the published probabilities and ranges. */
   static Recipe draw(AugmentationSettings settings, int channels, Draws draws) {
     return new Recipe(
         angles(settings, draws),
-        draws.chance(settings.scalingProbability())
-            ? draws.aroundOne(settings.minScale(), settings.maxScale())
-            : 1,
+        scale(settings, draws),
         draws.chance(NOISE_PROBABILITY) ? draws.uniform(0, 0.1) : 0,
-        channels(
-            draws,
-            channels,
-            BLUR_PROBABILITY,
-            HALF_OF_THE_CHANNELS,
-            0,
-            () -> draws.uniform(0.5, 1)),
-        channels(
-            draws,
-            channels,
-            BRIGHTNESS_PROBABILITY,
-            ALL_CHANNELS,
-            1,
-            () -> draws.uniform(0.75, 1.25)),
-        channels(
-            draws,
-            channels,
-            CONTRAST_PROBABILITY,
-            ALL_CHANNELS,
-            1,
-            () -> draws.aroundOne(0.75, 1.25)),
-        channels(
-            draws,
-            channels,
-            LOW_RESOLUTION_PROBABILITY,
-            HALF_OF_THE_CHANNELS,
-            1,
-            () -> draws.uniform(0.5, 1)),
-        channels(
-            draws,
-            channels,
-            INVERTED_GAMMA_PROBABILITY,
-            ALL_CHANNELS,
-            1,
-            () -> draws.aroundOne(0.7, 1.5)),
-        channels(
-            draws, channels, GAMMA_PROBABILITY, ALL_CHANNELS, 1, () -> draws.aroundOne(0.7, 1.5)),
+        OfChannels.BLUR.draw(draws, channels, () -> draws.uniform(0.5, 1)),
+        OfChannels.BRIGHTNESS.draw(draws, channels, () -> draws.uniform(0.75, 1.25)),
+        OfChannels.CONTRAST.draw(draws, channels, () -> draws.aroundOne(0.75, 1.25)),
+        OfChannels.LOW_RESOLUTION.draw(draws, channels, () -> draws.uniform(0.5, 1)),
+        OfChannels.INVERTED_GAMMA.draw(draws, channels, () -> draws.aroundOne(0.7, 1.5)),
+        OfChannels.GAMMA.draw(draws, channels, () -> draws.aroundOne(0.7, 1.5)),
         mirrored(settings, draws));
   }
 
@@ -98,24 +91,10 @@ record Recipe(
     return angles;
   }
 
-  /** A number for each channel: {@code unchanged} where the sample or the channel is left out. */
-  private static double[] channels(
-      Draws draws,
-      int channels,
-      double sampleProbability,
-      double channelProbability,
-      double unchanged,
-      DoubleSupplier parameter) {
-    double[] parameters = new double[channels];
-    Arrays.fill(parameters, unchanged);
-    if (draws.chance(sampleProbability)) {
-      for (int channel = 0; channel < channels; channel++) {
-        if (draws.chance(channelProbability)) {
-          parameters[channel] = parameter.getAsDouble();
-        }
-      }
-    }
-    return parameters;
+  private static double scale(AugmentationSettings settings, Draws draws) {
+    return draws.chance(settings.scalingProbability())
+        ? draws.aroundOne(settings.minScale(), settings.maxScale())
+        : 1;
   }
 
   private static boolean[] mirrored(AugmentationSettings settings, Draws draws) {
