@@ -128,7 +128,7 @@ final class FolderReader {
     int channels = declaredChannels > 0 ? declaredChannels : images.mostChannels();
     labels.forEach((id, label) ->
         add(new DatasetCase(id, images.of(id, channels, folders.getFirst()), label)));
-    images.addProblems(channels, folders.getLast(), problems);
+    images.addProblems(channels, labels.keySet(), folders.getLast(), problems);
   }
 
   private Map<String, Path> labels(Path labelFolder) throws IOException {
@@ -209,15 +209,19 @@ final class FolderReader {
     }
 
     /** Images without labels, channels that are too many, and cases that are there twice. */
-    void addProblems(int channels, Path labelFolder, List<Problem> problems) {
-      whole.forEach((id, file) -> requireLabel(id, file, labelFolder, problems));
+    void addProblems(int channels, Set<String> ids, Path labelFolder, List<Problem> problems) {
+      whole.forEach((id, file) -> {
+        if (!ids.contains(id)) {
+          problems.add(unlabeled(id, file, labelFolder));
+        }
+      });
       numbered.forEach((id, files) -> {
         Path first = files.values().iterator().next();
         if (whole.containsKey(id)) {
           problems.add(
               Problem.error(first, "a second image of the same case, beside " + whole.get(id)));
-        } else {
-          requireLabel(id, first, labelFolder, problems);
+        } else if (!ids.contains(id)) {
+          problems.add(unlabeled(id, first, labelFolder));
         }
         files.forEach((channel, file) -> {
           if (channel >= channels) {
@@ -229,16 +233,9 @@ final class FolderReader {
       });
     }
 
-    private static void requireLabel(
-        String id, Path image, Path labelFolder, List<Problem> problems) {
-      boolean found =
-          Files.exists(labelFolder.resolve(id + ".nii.gz"))
-              || Files.exists(labelFolder.resolve(id + ".nii"));
-      if (!found) {
-        problems.add(
-            Problem.error(
-                image, "its label is missing, expected " + labelFolder.resolve(id + ".nii.gz")));
-      }
+    private static Problem unlabeled(String id, Path image, Path labelFolder) {
+      return Problem.error(
+          image, "its label is missing, expected " + labelFolder.resolve(id + ".nii.gz"));
     }
   }
 

@@ -91,15 +91,16 @@ public final class IntegrityCheck {
       BitSet values,
       List<DatasetLabel> labels,
       List<Problem> problems) {
+    boolean allRead = cases.size() == folder.cases().size();
     for (DatasetLabel label : labels) {
-      if (label.value() > 0 && !values.get(label.value())) {
+      if (allRead && label.value() > 0 && !values.get(label.value())) {
         problems.add(
             Problem.warning(
                 folder.declaration(),
                 "label %d (%s) occurs in no case".formatted(label.value(), label.name())));
       }
     }
-    if (labels.size() < 2) {
+    if (allRead && labels.size() < 2) {
       problems.add(Problem.error(folder.folder(), "no label file has any foreground"));
     }
     Map<String, Long> orientations =

@@ -4,13 +4,16 @@ import com.google.gson.Gson;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
+import com.google.gson.JsonPrimitive;
 import com.google.gson.TypeAdapter;
 import com.google.gson.TypeAdapterFactory;
 import com.google.gson.reflect.TypeToken;
 import com.google.gson.stream.JsonReader;
+import com.google.gson.stream.JsonToken;
 import com.google.gson.stream.JsonWriter;
 import java.io.IOException;
 import java.lang.reflect.RecordComponent;
+import java.math.BigDecimal;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
@@ -44,7 +47,11 @@ public final class CompleteRecords implements TypeAdapterFactory {
   }
 
   @Override
+  @SuppressWarnings("unchecked") // the type was compared
   public <T> @Nullable TypeAdapter<T> create(Gson gson, TypeToken<T> type) {
+    if (type.getRawType() == int.class || type.getRawType() == Integer.class) {
+      return (TypeAdapter<T>) new WholeNumbers();
+    }
     if (!type.getRawType().isRecord()) {
       return null; // leaves the type to other factories
     }
@@ -66,6 +73,26 @@ public final class CompleteRecords implements TypeAdapterFactory {
     MisfitException under(String name) {
       boolean joined = name.isEmpty() || way.isEmpty() || way.startsWith("[");
       return new MisfitException(name + (joined ? "" : ".") + way, problem);
+    }
+  }
+
+  /** Refuses fractions, which Gson alone would cut off. */
+  private static final class WholeNumbers extends TypeAdapter<Integer> {
+    @Override
+    public void write(JsonWriter out, Integer value) throws IOException {
+      out.value(value);
+    }
+
+    @Override
+    public Integer read(JsonReader in) throws IOException {
+      JsonToken token = in.peek();
+      boolean text = token == JsonToken.NUMBER || token == JsonToken.STRING;
+      String number = text ? in.nextString() : token.toString();
+      try {
+        return new BigDecimal(number).intValueExact();
+      } catch (ArithmeticException | NumberFormatException e) {
+        throw new JsonParseException("%s, expected a whole number".formatted(number), e);
+      }
     }
   }
 
@@ -153,11 +180,12 @@ public final class CompleteRecords implements TypeAdapterFactory {
     private void read(RecordComponent component, JsonElement member) {
       String name = component.getName();
       Class<?> wanted = component.getType();
-      boolean primitive = member.isJsonPrimitive();
       boolean fits =
-          wanted == boolean.class
-              ? primitive && member.getAsJsonPrimitive().isBoolean()
-              : !wanted.isPrimitive() || (primitive && member.getAsJsonPrimitive().isNumber());
+          switch (member) {
+            case JsonPrimitive value when wanted == boolean.class -> value.isBoolean();
+            case JsonPrimitive value when wanted == double.class -> value.isNumber();
+            default -> wanted != boolean.class && wanted != double.class;
+          };
       if (!fits) {
         throw misfit(
             "'%s' is %s, expected %s"
