@@ -28,11 +28,13 @@ class MainTest {
     CommandRun run = CommandRun.of();
     assertThat(run.exitCode()).isZero();
     assertThat(run.err()).isEmpty();
-    assertThat(run.text()).contains("segment", "plan", "train", "evaluate", "info", "forward", "devices", "convert");
+    assertThat(run.text())
+        .contains("segment", "plan", "train", "evaluate", "info", "forward", "devices", "convert");
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"segment", "plan", "train", "evaluate", "info", "forward", "devices", "convert"})
+  @ValueSource(
+      strings = {"segment", "plan", "train", "evaluate", "info", "forward", "devices", "convert"})
   void everyCommandHasHelp(String command) {
     CommandRun run = CommandRun.of(command, "--help");
     assertThat(run.exitCode()).isZero();
