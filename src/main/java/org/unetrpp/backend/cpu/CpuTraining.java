@@ -255,7 +255,6 @@ final class CpuTraining implements TrainingPrimitives {
 
   @Override
   public void dropout(Buffer x, Buffer y, Dropout dropout, long first) {
-    DropoutMask mask = new DropoutMask(dropout);
     Values from = Values.of(x);
     Values to = Values.of(y);
     context.forEachTile(
@@ -265,7 +264,7 @@ final class CpuTraining implements TrainingPrimitives {
           float[] values = worker.array(0, count);
           float[] factors = worker.array(1, count);
           from.read(at, values, count);
-          mask.factors(first + at, factors, count);
+          worker.dropoutFactors().factors(dropout, first + at, factors, count);
           Loops.scale(values, factors, count);
           to.write(at, values, count);
         });

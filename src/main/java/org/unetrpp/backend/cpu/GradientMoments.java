@@ -43,45 +43,54 @@ final class GradientMoments {
     return all;
   }
 
-  /** Of values that stay in the cache from the first pass over them to the second. */
+  /**
+   * In one pass, around the mean of the first tile: that is a part of the values, so their variance
+   * is at least some percent of its squared distance from their mean, and subtracting that costs
+   * few digits.
+   */
   private static GradientMoments ofTiles(
       Values dy, Values x, long first, int count, int channels, int lanes, Worker worker) {
     float[] input = worker.array(0, lanes);
     float[] gradient = worker.array(1, lanes);
-    float[] inputs = zeros(worker, 2, lanes);
-    float[] gradients = zeros(worker, 3, lanes);
-    for (int done = 0; done < count; done += lanes) {
-      int length = Math.min(lanes, count - done);
-      x.read(first + done, input, length);
-      dy.read(first + done, gradient, length);
-      Loops.add(inputs, input, length);
-      Loops.add(gradients, gradient, length);
-    }
-    long rows = count / channels;
-    double[] mean = byChannel(inputs, lanes, channels);
-    float[] rounded = new float[channels];
-    for (int channel = 0; channel < channels; channel++) {
-      mean[channel] /= rows;
-      rounded[channel] = (float) mean[channel];
-    }
-    float[] means = worker.array(4, lanes);
-    Loops.repeat(rounded, means, lanes);
-    float[] squares = zeros(worker, 5, lanes);
+    float[] center = centers(x, first, lanes, channels, worker);
+    float[] centers = worker.array(2, lanes);
+    Loops.repeat(center, centers, lanes);
+    float[] differences = zeros(worker, 3, lanes);
+    float[] squares = zeros(worker, 4, lanes);
+    float[] gradients = zeros(worker, 5, lanes);
     float[] products = zeros(worker, 6, lanes);
     for (int done = 0; done < count; done += lanes) {
       int length = Math.min(lanes, count - done);
       x.read(first + done, input, length);
       dy.read(first + done, gradient, length);
-      Loops.addSquares(input, means, squares, length);
-      Loops.addProducts(input, means, gradient, products, length);
+      Loops.subtract(input, centers, length);
+      Loops.addWithSquares(input, differences, squares, length);
+      Loops.addWithProducts(input, gradient, gradients, products, length);
     }
+    double[] mean = byChannel(differences, lanes, channels);
+    double[] square = byChannel(squares, lanes, channels);
     double[] sums = byChannel(gradients, lanes, channels);
-    double[] centered = byChannel(products, lanes, channels);
+    double[] product = byChannel(products, lanes, channels);
+    long rows = count / channels;
     for (int channel = 0; channel < channels; channel++) {
-      centered[channel] += (rounded[channel] - mean[channel]) * sums[channel];
+      double shift = mean[channel] / rows; // from the center to the mean
+      mean[channel] = center[channel] + shift;
+      square[channel] = Math.max(0, square[channel] - rows * shift * shift);
+      product[channel] -= shift * sums[channel];
     }
-    return new GradientMoments(
-        new Moments(rows, mean, byChannel(squares, lanes, channels)), sums, centered);
+    return new GradientMoments(new Moments(rows, mean, square), sums, product);
+  }
+
+  /** The mean of each channel over the first tile. */
+  private static float[] centers(Values x, long first, int lanes, int channels, Worker worker) {
+    float[] tile = worker.array(0, lanes);
+    x.read(first, tile, lanes);
+    double[] sums = byChannel(tile, lanes, channels);
+    float[] centers = new float[channels];
+    for (int channel = 0; channel < channels; channel++) {
+      centers[channel] = (float) (sums[channel] * channels / lanes);
+    }
+    return centers;
   }
 
   private static float[] zeros(Worker worker, int slot, int lanes) {

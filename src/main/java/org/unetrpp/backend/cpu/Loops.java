@@ -75,10 +75,19 @@ final class Loops {
     }
   }
 
-  /** {@code sum += (x - mean) y}. */
-  static void addProducts(float[] x, float[] mean, float[] y, float[] sum, int count) {
+  /** {@code sum += x; squares += x^2}. */
+  static void addWithSquares(float[] x, float[] sum, float[] squares, int count) {
     for (int i = 0; i < count; i++) {
-      sum[i] += (x[i] - mean[i]) * y[i];
+      sum[i] += x[i];
+      squares[i] += x[i] * x[i];
+    }
+  }
+
+  /** {@code sum += y; products += x y}. */
+  static void addWithProducts(float[] x, float[] y, float[] sum, float[] products, int count) {
+    for (int i = 0; i < count; i++) {
+      sum[i] += y[i];
+      products[i] += x[i] * y[i];
     }
   }
 

@@ -1,8 +1,5 @@
 package org.unetrpp.backend.cpu;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongConsumer;
@@ -27,6 +24,9 @@ import org.unetrpp.memory.Buffer;
 final class SlabConvolution {
   /** Longest sum that is taken in one go where the kernel has several planes. */
   private static final int LONGEST_SUM = 512;
+
+  /** Channels flipped in one task, so that what it reads comes in long runs. */
+  private static final int FLIPPED_TOGETHER = 8;
 
   private static final int WEIGHTS = 1;
 
@@ -316,23 +316,25 @@ final class SlabConvolution {
     int in = shape.inChannels();
     int out = shape.outChannels();
     int line = in * taps;
-    MemorySegment from = Values.of(weight).segment();
+    Values from = Values.of(weight);
     Values flipped = Values.at(to, weight.elements());
-    context
-        .pool()
-        .run(
-            out,
-            (output, worker) -> {
-              float[] values = worker.array(0, line);
-              for (int input = 0; input < in; input++) {
-                long first = ((long) input * out + output) * taps;
-                int last = input * taps + taps - 1;
-                for (int tap = 0; tap < taps; tap++) {
-                  values[last - tap] = from.getAtIndex(JAVA_FLOAT, first + tap);
-                }
+    context.forEachBlock(
+        out,
+        FLIPPED_TOGETHER,
+        (first, count, worker) -> {
+          float[] run = worker.array(0, count * taps);
+          float[] lines = worker.array(1, count * line);
+          for (int input = 0; input < in; input++) {
+            from.read(((long) input * out + first) * taps, run, count * taps);
+            for (int i = 0; i < count; i++) {
+              int last = i * line + input * taps + taps - 1;
+              for (int tap = 0; tap < taps; tap++) {
+                lines[last - tap] = run[i * taps + tap];
               }
-              flipped.write((long) output * line, values, line);
-            });
+            }
+          }
+          flipped.write((long) first * line, lines, count * line);
+        });
   }
 
   private static float[] scaled(Buffer weight, double[] scales) {

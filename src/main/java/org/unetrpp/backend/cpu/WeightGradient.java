@@ -73,7 +73,17 @@ final class WeightGradient {
       Block block,
       @Nullable Primitive channels,
       Primitive gradient,
-      Primitive toPlain) {}
+      Primitive toPlain) {
+    /** Values of the gradient as oneDNN leaves it, up to the next cache line. */
+    long gradientValues() {
+      return aligned(Math.ceilDiv(gradient.layout(GRADIENT).bytes(), Float.BYTES));
+    }
+
+    /** Values of scratch memory. */
+    long scratch() {
+      return gradientValues() + (channels == null ? 0 : (long) piece.rows() * block.channels());
+    }
+  }
 
   /** The planes of the input that a piece reads, and the zero planes around them. */
   private record Depth(int first, int planes, int before, int after) {}
@@ -171,9 +181,9 @@ final class WeightGradient {
         piece.depth().after());
   }
 
-  /** Values of the slots that {@link #add} needs. */
+  /** Values of the slots that {@link #add} needs: none if there is one piece only. */
   long slotValues() {
-    return pieces.size() * kernelValues * shape.outChannels();
+    return pieces.size() == 1 ? 0 : pieces.size() * kernelValues * shape.outChannels();
   }
 
   /**
@@ -182,34 +192,60 @@ final class WeightGradient {
    * @param slots address of memory for {@link #slotValues}
    */
   void add(Buffer x, Buffer dy, Buffer dweight, long slots) {
+    Values sum = Values.of(dweight);
     context
         .pool()
         .run(
             tasks.size(),
             (index, worker) -> {
-              long piece = index / blocks.size();
               Task task = tasks.get(index);
-              long values = piece * shape.outChannels() + task.block().first();
-              run(task, worker, x, dy, slots + values * kernelValues * Float.BYTES);
+              long values = blockValues(task);
+              long plain = worker.scratch(aligned(values) + task.scratch());
+              compute(task, worker, x, dy, plain + aligned(values) * Float.BYTES, plain);
+              long first = task.block().first() * kernelValues;
+              if (pieces.size() == 1) {
+                add(Values.at(plain, values), sum, first, worker);
+              } else {
+                long slot = index / blocks.size() * sum.elements();
+                Values.at(slots, slotValues())
+                    .copyFrom(Values.at(plain, values), 0, slot + first, values);
+              }
             });
-    merge(Values.at(slots, slotValues()), Values.of(dweight));
+    if (pieces.size() > 1) {
+      merge(Values.at(slots, slotValues()), sum);
+    }
   }
 
-  private void run(Task task, Worker worker, Buffer x, Buffer dy, long slot) {
+  private long blockValues(Task task) {
+    return task.block().channels() * kernelValues;
+  }
+
+  /** Leaves the gradient of a piece in the order of published checkpoints. */
+  private void compute(Task task, Worker worker, Buffer x, Buffer dy, long scratch, long plain) {
     Piece piece = task.piece();
-    long copied =
-        task.channels() == null ? 0 : aligned((long) piece.rows() * task.block().channels());
-    long gradientBytes = task.gradient().layout(GRADIENT).bytes();
-    long scratch = worker.scratch(copied + Math.ceilDiv(gradientBytes, Float.BYTES));
-    long gradient = scratch + copied * Float.BYTES;
+    long input = x.address() + piece.inputOffset() * Float.BYTES;
     long from = piece.row() * shape.outChannels() + task.block().first();
     long result = dy.address() + from * Float.BYTES;
-    if (task.channels() != null) {
-      task.channels().run(worker, result, scratch);
-      result = scratch;
+    if (task.channels() == null) {
+      task.gradient().run(worker, input, result, scratch);
+    } else {
+      long copy = scratch + task.gradientValues() * Float.BYTES;
+      task.channels().run(worker, result, copy);
+      task.gradient().run(worker, input, copy, scratch);
     }
-    task.gradient().run(worker, x.address() + piece.inputOffset() * Float.BYTES, result, gradient);
-    task.toPlain().run(worker, gradient, slot);
+    task.toPlain().run(worker, scratch, plain);
+  }
+
+  private static void add(Values part, Values sum, long first, Worker worker) {
+    float[] tile = worker.array(0, Worker.TILE);
+    float[] addend = worker.array(1, Worker.TILE);
+    for (long done = 0; done < part.elements(); done += Worker.TILE) {
+      int count = (int) Math.min(Worker.TILE, part.elements() - done);
+      sum.read(first + done, tile, count);
+      part.read(done, addend, count);
+      Loops.add(tile, addend, count);
+      sum.write(first + done, tile, count);
+    }
   }
 
   /** Values up to the next cache line. */

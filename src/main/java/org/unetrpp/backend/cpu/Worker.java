@@ -14,6 +14,7 @@ final class Worker implements AutoCloseable {
   private final long stream;
   private final HostAllocator memory;
   private final float[][] arrays = new float[ARRAYS][TILE];
+  private final DropoutFactors dropoutFactors = new DropoutFactors();
   private double[] doubles = new double[TILE];
   private long scratch;
   private long scratchBytes;
@@ -42,6 +43,10 @@ final class Worker implements AutoCloseable {
       arrays[slot] = new float[length];
     }
     return arrays[slot];
+  }
+
+  DropoutFactors dropoutFactors() {
+    return dropoutFactors;
   }
 
   /** An array of at least {@code length} doubles of any content. */
