@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Measures PyTorch's own float32 errors in training: float32_training_errors.py DIRECTORY FILE.json...
 
-For each golden file with training steps, runs them in float64 and float32 without dropout and writes
-DIRECTORY/NAME-training-float32.json: `gradients` of the first step and `state` after all, by parameter, each the
-largest difference over the whole tensor relative to its largest absolute value; `losses` and `norms` of all steps,
-relative. The float64 run is first held against the file, to 1e-9.
+For each golden file with training steps, runs them without dropout in float64 and several times in float32, in ways
+that differ in the order of sums alone, and writes DIRECTORY/NAME-training-float32.json: `gradients` of the first step
+and `state` after all, by parameter, each the largest difference over the whole tensor relative to its largest absolute
+value, the largest of all runs. Runs in which a LeakyReLU fell on the other side of its kink than in float64 say nothing
+about rounding and do not count, as long as there are others. The float64 run is first held against the file, to 1e-9.
 """
 
+import itertools
 import json
 import pathlib
 import sys
@@ -18,16 +20,26 @@ import training
 import unetrpp
 
 
-def run(configuration, golden, dtype):
-    """Losses, gradient norms, the first step's gradients and the state at the end."""
+def run(configuration, golden, dtype, flipped=False):
+    """Losses, the first step's gradients, the state at the end, and the sides of the kinks."""
     network = unetrpp.Network(configuration).train()
     network.all_heads = True
     unetrpp.fill(network)
     network.to(dtype)
+    sides = []
+
+    def look(_module, _inputs, output):
+        sides.append((output.flip(0) if flipped else output) > 0)
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.LeakyReLU):
+            module.register_forward_hook(look)
     optimizer = training.optimizer(network)
-    losses, norms, gradients = [], [], {}
+    losses, gradients = [], {}
     for step in range(len(golden["steps"])):
         image, targets = training.deterministic_step(configuration, step, golden["batch"])
+        if flipped:
+            image, targets = image.flip(0), [target.flip(0) for target in targets]
         optimizer.zero_grad()
         heads = training.head_losses(network(image.to(dtype)), targets)
         loss = training.total(heads)
@@ -35,10 +47,10 @@ def run(configuration, golden, dtype):
         losses.append(loss.item())
         if step == 0:
             gradients = {name: p.grad.double().clone() for name, p in network.named_parameters()}
-        norms.append(torch.nn.utils.clip_grad_norm_(network.parameters(), golden["clip_grad_norm"]).item())
+        torch.nn.utils.clip_grad_norm_(network.parameters(), golden["clip_grad_norm"])
         optimizer.step()
     state = {name: value.double().clone() for name, value in network.state_dict().items()}
-    return losses, norms, gradients, state
+    return losses, gradients, state, sides
 
 
 def require_golden(golden, losses, gradients, state):
@@ -64,14 +76,21 @@ def relative(found, exact):
 def errors(golden):
     configuration = unetrpp.PUBLISHED[golden["variant"]].tiny(golden["image"])
     configuration = replace(configuration, attention_dropout=0.0, channel_dropout=0.0)
-    exact = run(configuration, golden["train"], torch.float64)
-    require_golden(golden["train"], exact[0], exact[2], exact[3])
-    found = run(configuration, golden["train"], torch.float32)
+    losses, gradients, state, sides = run(configuration, golden["train"], torch.float64)
+    require_golden(golden["train"], losses, gradients, state)
+    found = []
+    for threads, onednn, flipped in itertools.product((1, 2), (True, False), (False, True)):
+        torch.set_num_threads(threads)
+        with torch.backends.mkldnn.flags(enabled=onednn):
+            _, float_gradients, float_state, float_sides = run(configuration, golden["train"], torch.float32, flipped)
+        turned = sum((ours != exact).sum().item() for ours, exact in zip(float_sides, sides))
+        found.append((turned, relative(float_gradients, gradients), relative(float_state, state)))
+    fewest = min(turned for turned, _, _ in found)
+    counted = [run for run in found if run[0] == fewest]
+    print(f"{len(counted)} of {len(found)} runs count, with {fewest} activations on another side", flush=True)
     return {
-        "gradients": relative(found[2], exact[2]),
-        "state": relative(found[3], exact[3]),
-        "losses": [float(f"{abs(f - e) / abs(e):.3g}") for f, e in zip(found[0], exact[0])],
-        "norms": [float(f"{abs(f - e) / abs(e):.3g}") for f, e in zip(found[1], exact[1])],
+        part: {name: max(run[index][name] for run in counted) for name in counted[0][index]}
+        for index, part in ((1, "gradients"), (2, "state"))
     }
 
 

@@ -64,6 +64,20 @@ public record Golden(
     return parse(name + "-float32", new TypeToken<>() {});
   }
 
+  /**
+   * PyTorch's own float32 errors in training, relative to the largest absolute value of each
+   * tensor.
+   *
+   * @param gradients of the first step, by parameter
+   * @param state after all steps, by tensor
+   */
+  public record TrainingErrors(Map<String, Double> gradients, Map<String, Double> state) {}
+
+  /** Reads {@code resources/golden/NAME-training-float32.json.gz}. */
+  public static TrainingErrors torchTrainingErrors(String name) {
+    return parse(name + "-training-float32", TypeToken.get(TrainingErrors.class));
+  }
+
   private static <T> T parse(String name, TypeToken<T> type) {
     try (InputStream in = Golden.class.getResourceAsStream("/golden/" + name + ".json.gz");
         Reader reader = new InputStreamReader(new GZIPInputStream(in), StandardCharsets.UTF_8)) {
