@@ -77,10 +77,14 @@ public class ComposedTrainingBoxes implements TrainingBoxes {
       Dropout dropout,
       Buffer y,
       Grid grid) {
-    Buffer h1 = like(y);
+    boolean again = isCheap(p);
+    Buffer kept = again ? null : like(y);
     Buffer h2 = like(y);
     Buffer z = p.tail() == null ? y : like(y);
-    residual(x, p, h1, h2, z, grid);
+    try (var _ = backend.scopes().open()) {
+      Buffer h1 = kept == null ? like(y) : kept;
+      residual(x, p, h1, h2, z, grid);
+    }
     if (p.tail() != null) {
       if (skip == null) {
         throw new IllegalArgumentException(p.name() + " has a tail but nothing to add it to");
@@ -89,16 +93,27 @@ public class ComposedTrainingBoxes implements TrainingBoxes {
     }
     return (dy, gradients, dx) -> {
       try (var _ = backend.scopes().open()) {
-        Buffer dz = like(dy);
-        if (p.tail() == null) {
-          training().leakyReluBackward(dy, z, dz, ResidualBlockParameters.SLOPE);
-        } else {
+        Buffer dz = dy;
+        if (p.tail() != null) {
+          dz = like(dy);
           tailBackward(dy, z, p, p.tail(), gradients, dropout, dz, grid);
-          training().leakyReluBackward(dz, z, dz, ResidualBlockParameters.SLOPE);
         }
-        residualBackward(x, p, h1, h2, dz, gradients, dx, grid);
+        training().leakyReluBackward(dz, z, z, ResidualBlockParameters.SLOPE);
+        Buffer h1 = kept == null ? firstConvolution(x, p, like(dy), grid) : kept;
+        residualBackward(x, p, h1, h2, z, gradients, dx, grid);
       }
     };
+  }
+
+  /** Whether the first convolution is done again rather than kept: that of an image is. */
+  private static boolean isCheap(ResidualBlockParameters p) {
+    return 2 * p.inChannels() <= p.outChannels();
+  }
+
+  private Buffer firstConvolution(Buffer x, ResidualBlockParameters p, Buffer h1, Grid grid) {
+    Convolution shape = Convolution.same3(p.inChannels(), p.outChannels());
+    backend.convolution(x, p.weight1(), null, h1, grid, shape);
+    return h1;
   }
 
   private void residual(
@@ -106,16 +121,15 @@ public class ComposedTrainingBoxes implements TrainingBoxes {
     int in = p.inChannels();
     int out = p.outChannels();
     try (var _ = backend.scopes().open()) {
-      backend.convolution(x, p.weight1(), null, h1, grid, Convolution.same3(in, out));
+      firstConvolution(x, p, h1, grid);
       updateStatistics(h1, p.norm1(), out);
-      Buffer activated = like(h1);
-      activate(h1, p.norm1(), activated, grid, out);
-      backend.convolution(activated, p.weight2(), null, h2, grid, Convolution.same3(out, out));
+      activate(h1, p.norm1(), z, grid, out);
+      backend.convolution(z, p.weight2(), null, h2, grid, Convolution.same3(out, out));
       updateStatistics(h2, p.norm2(), out);
       normalize(h2, p.norm2(), z, grid, out);
       Buffer residual = x;
       if (p.shortcut() != null) {
-        residual = activated; // no longer needed
+        residual = like(z);
         backend.convolution(x, p.shortcut(), null, residual, grid, Convolution.pointwise(in, out));
         normalize(residual, p.norm2(), residual, grid, out);
       }
@@ -172,7 +186,12 @@ public class ComposedTrainingBoxes implements TrainingBoxes {
     }
   }
 
-  /** From the gradient before the last LeakyReLU. */
+  /**
+   * From the gradient before the last LeakyReLU.
+   *
+   * @param h1 of the first convolution; overwritten
+   * @param h2 of the second convolution; overwritten
+   */
   private void residualBackward(
       Buffer x,
       ResidualBlockParameters p,
@@ -189,11 +208,12 @@ public class ComposedTrainingBoxes implements TrainingBoxes {
     try (var _ = backend.scopes().open()) {
       Buffer activated = like(h1);
       activate(h1, p.norm1(), activated, grid, out);
-      Buffer dh = like(h2);
-      normBackward(dsum, h2, p.norm2(), gradients.norm2(), dh, grid, out);
-      training().convolutionBackwardWeights(activated, dh, gradients.weight2(), null, grid, second);
+      Buffer dh2 = h2;
+      normBackward(dsum, h2, p.norm2(), gradients.norm2(), dh2, grid, out);
+      training()
+          .convolutionBackwardWeights(activated, dh2, gradients.weight2(), null, grid, second);
       Buffer da = like(h1);
-      training().convolutionBackwardData(dh, p.weight2(), da, grid, second);
+      training().convolutionBackwardData(dh2, p.weight2(), da, grid, second);
       training().leakyReluBackward(da, activated, da, ResidualBlockParameters.SLOPE);
       normBackward(da, h1, p.norm1(), gradients.norm1(), da, grid, out);
       training().convolutionBackwardWeights(x, da, gradients.weight1(), null, grid, first);
@@ -205,7 +225,7 @@ public class ComposedTrainingBoxes implements TrainingBoxes {
           backend.add(dx, dsum, dx);
         }
       } else {
-        shortcutBackward(x, p, p.shortcut(), dsum, gradients, dx, activated, dh, grid);
+        shortcutBackward(x, p, p.shortcut(), dsum, gradients, dx, activated, da, grid);
       }
     }
   }

@@ -11,7 +11,8 @@ import org.unetrpp.memory.Buffer;
 @FunctionalInterface
 public interface Pullback<P> {
   /**
-   * Applies the chain rule. The inputs of the box still hold the values they had.
+   * Applies the chain rule, once. The inputs of the box still hold the values they had; its output
+   * and what it kept may be overwritten.
    *
    * @param dy gradient of the output; unchanged
    * @param gradients buffers of the form of the parameters, to which their gradients are added

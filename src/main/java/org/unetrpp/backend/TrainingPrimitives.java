@@ -72,7 +72,8 @@ public interface TrainingPrimitives {
       double epsilon);
 
   /**
-   * Gradients of {@link Backend#groupNorm} at input {@code x}; {@code dx} may be {@code dy}.
+   * Gradients of {@link Backend#groupNorm} at input {@code x}; {@code dx} may be {@code dy} or
+   * {@code x}.
    *
    * @param gamma scale, (C), or none; then neither {@code dgamma} nor {@code dbeta}
    */
@@ -97,7 +98,8 @@ public interface TrainingPrimitives {
   void updateStatistics(Buffer x, ChannelNorm.Batch norm, int channels, double momentum);
 
   /**
-   * Gradient of {@link Backend#leakyRelu} with output {@code y}; {@code dx} may be {@code dy}.
+   * Gradient of {@link Backend#leakyRelu} with output {@code y}; {@code dx} may be {@code dy} or
+   * {@code y}.
    *
    * @param slope above 0
    */
@@ -153,7 +155,7 @@ public interface TrainingPrimitives {
    *
    * @param logits (B, K, voxels)
    * @param target class of each voxel as a number of the compute type, (B, voxels)
-   * @param probabilities result, (B, K, voxels)
+   * @param probabilities result, (B, K, voxels); may be {@code logits}
    */
   LossSums lossSums(Buffer logits, Buffer target, Buffer probabilities, int batch, int classes);
 

@@ -6,7 +6,6 @@ import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.LossSums;
 import org.unetrpp.backend.LossWeights;
 import org.unetrpp.grid.Extents;
-import org.unetrpp.memory.Buffer;
 import org.unetrpp.tensor.Gradients;
 import org.unetrpp.tensor.Shape;
 import org.unetrpp.tensor.Tensor;
@@ -37,27 +36,28 @@ public final class DeepSupervision {
   }
 
   /** A head's loss on its way back. */
-  private record Head(Tensor logits, Tensor target, Buffer probabilities, LossWeights weights) {
+  private record Head(Tensor probabilities, Tensor target, LossWeights weights) {
+    /** In place of the probabilities. */
     Tensor gradient() {
-      Shape shape = logits.shape();
-      Backend backend = logits.backend();
+      Shape shape = probabilities.shape();
+      Backend backend = probabilities.backend();
       backend
           .training()
           .lossGradient(
-              probabilities,
+              probabilities.buffer(),
               target.buffer(),
               weights,
-              probabilities,
+              probabilities.buffer(),
               shape.extent(0),
               shape.extent(1));
-      return Tensor.over(backend, probabilities, shape);
+      return Tensor.over(backend, probabilities.buffer(), shape);
     }
   }
 
   /**
    * The loss. Its tensors live in the innermost memory scope.
    *
-   * @param logits (B, K, D, H, W) of each head, full resolution first
+   * @param logits (B, K, D, H, W) of each head, full resolution first; they become probabilities
    * @param targets class of each voxel, (B, D, H, W) of each head
    * @throws IllegalArgumentException if the shapes do not fit
    */
@@ -96,16 +96,15 @@ public final class DeepSupervision {
         target.shape(),
         Shape.of(shape.extent(0), shape.extent(2), shape.extent(3), shape.extent(4)));
     int classes = shape.extent(1);
-    Tensor probabilities = logits.like();
     LossSums sums =
         logits
             .backend()
             .training()
             .lossSums(
-                logits.buffer(), target.buffer(), probabilities.buffer(), shape.extent(0), classes);
+                logits.buffer(), target.buffer(), logits.buffer(), shape.extent(0), classes);
     long voxels = target.shape().elements() / shape.extent(0);
     DiceCrossEntropy loss = DiceCrossEntropy.of(sums, classes, voxels, settings);
-    heads.add(new Head(logits, target, probabilities.buffer(), scaled(loss.weights(), weight)));
+    heads.add(new Head(logits, target, scaled(loss.weights(), weight)));
     return loss;
   }
 

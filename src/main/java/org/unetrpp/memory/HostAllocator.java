@@ -1,43 +1,102 @@
 package org.unetrpp.memory;
 
 import java.lang.foreign.Arena;
-import java.util.ArrayDeque;
-import java.util.Deque;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Host memory outside the Java heap. Blocks given back are kept for requests of the same size, so
- * that a forward pass that repeats touches no fresh page; {@link #close} returns all to the system.
+ * Host memory outside the Java heap. What is given back is kept, joined with its free neighbors,
+ * and serves later requests by the smallest piece that is long enough; so a pass that repeats
+ * touches no fresh page. {@link #close} returns all to the system.
  */
 public final class HostAllocator implements Allocator, AutoCloseable {
   private static final long ALIGNMENT = 256;
 
-  private final Map<Long, Deque<Long>> free = new HashMap<>();
-  private final Map<Long, Block> blocks = new HashMap<>();
+  private final List<Region> regions = new ArrayList<>();
+  private final Map<Long, Region> regionOf = new HashMap<>(); // of blocks in use, by address
   private long bytesInUse;
 
-  private record Block(Arena arena, long bytes) {}
+  /** Memory obtained from the system in one piece. */
+  private static final class Region {
+    private final Arena arena;
+    private final long bytes;
+    private final NavigableMap<Long, Long> free = new TreeMap<>(); // sizes by address
+
+    Region(Arena arena, long address, long bytes) {
+      this.arena = arena;
+      this.bytes = bytes;
+      free.put(address, bytes);
+    }
+
+    /** Takes the beginning of a free piece. */
+    void take(long address, long size) {
+      long piece = free.remove(address);
+      if (piece > size) {
+        free.put(address + size, piece - size);
+      }
+    }
+
+    void giveBack(long address, long size) {
+      long begin = address;
+      long end = address + size;
+      Map.Entry<Long, Long> before = free.lowerEntry(address);
+      if (before != null && before.getKey() + before.getValue() == address) {
+        begin = before.getKey();
+      }
+      Long after = free.remove(end);
+      if (after != null) {
+        end += after;
+      }
+      free.put(begin, end - begin);
+    }
+  }
+
+  /** A free piece that is long enough. */
+  private record Fit(Region region, long address, long bytes) {}
 
   @Override
   public synchronized long allocate(long bytes) {
-    long size = Math.max(ALIGNMENT, Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT);
-    Deque<Long> sameSize = free.get(size);
-    Long address = sameSize == null ? null : sameSize.pollLast();
-    if (address == null) {
-      address = fresh(size);
+    long size = rounded(bytes);
+    Fit fit = smallestFit(size);
+    if (fit == null) {
+      fit = fresh(size);
     }
+    fit.region().take(fit.address(), size);
+    regionOf.put(fit.address(), fit.region());
     bytesInUse += size;
-    return address;
+    return fit.address();
+  }
+
+  private static long rounded(long bytes) {
+    return Math.max(ALIGNMENT, Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT);
+  }
+
+  private @Nullable Fit smallestFit(long size) {
+    Fit best = null;
+    for (Region region : regions) {
+      for (Map.Entry<Long, Long> piece : region.free.entrySet()) {
+        long bytes = piece.getValue();
+        if (bytes >= size && (best == null || bytes < best.bytes())) {
+          best = new Fit(region, piece.getKey(), bytes);
+        }
+      }
+    }
+    return best;
   }
 
   @SuppressWarnings("MustBeClosedChecker") // close closes it
-  private long fresh(long size) {
+  private Fit fresh(long size) {
     Arena arena = Arena.ofShared();
     try {
       long address = arena.allocate(size, ALIGNMENT).address();
-      blocks.put(address, new Block(arena, size));
-      return address;
+      Region region = new Region(arena, address, size);
+      regions.add(region);
+      return new Fit(region, address, size);
     } catch (OutOfMemoryError e) {
       arena.close();
       throw new DeviceMemoryException(
@@ -48,12 +107,13 @@ public final class HostAllocator implements Allocator, AutoCloseable {
 
   @Override
   public synchronized void release(long address, long bytes) {
-    Block block = blocks.get(address);
-    if (block == null) {
+    Region region = regionOf.remove(address);
+    if (region == null) {
       throw new IllegalStateException("no block starts at address " + address);
     }
-    bytesInUse -= block.bytes();
-    free.computeIfAbsent(block.bytes(), _ -> new ArrayDeque<>()).addLast(address);
+    long size = rounded(bytes);
+    bytesInUse -= size;
+    region.giveBack(address, size);
   }
 
   @Override
@@ -63,7 +123,7 @@ public final class HostAllocator implements Allocator, AutoCloseable {
 
   /** Bytes obtained from the system, in use or kept for the next request. */
   public synchronized long bytesHeld() {
-    return blocks.values().stream().mapToLong(Block::bytes).sum();
+    return regions.stream().mapToLong(region -> region.bytes).sum();
   }
 
   /**
@@ -74,9 +134,9 @@ public final class HostAllocator implements Allocator, AutoCloseable {
   @Override
   public synchronized void close() {
     long leaked = bytesInUse;
-    blocks.values().forEach(block -> block.arena().close());
-    blocks.clear();
-    free.clear();
+    regions.forEach(region -> region.arena.close());
+    regions.clear();
+    regionOf.clear();
     bytesInUse = 0;
     if (leaked != 0) {
       throw new DeviceMemoryException(leaked + " bytes of host memory were never released");

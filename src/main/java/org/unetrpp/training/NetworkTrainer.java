@@ -107,10 +107,10 @@ public final class NetworkTrainer implements Trainer {
   @Override
   public ValidationReport evaluate(Batch batch) {
     try (var _ = backend.scopes().open()) {
-      List<Tensor> logits = logits(batch, null);
-      double total = loss(logits, batch).total();
+      List<Tensor> heads = logits(batch, null);
+      double total = loss(heads, batch).total(); // leaves probabilities
       Counts counts = new Counts(architecture.classes());
-      counts.add(logits.getFirst().toArray(), batch);
+      counts.add(heads.getFirst().toArray(), batch);
       return new ValidationReport(
           total, counts.truePositives, counts.falsePositives, counts.falseNegatives);
     }
@@ -151,8 +151,8 @@ public final class NetworkTrainer implements Trainer {
       falseNegatives = new long[classes];
     }
 
-    /** Takes the class of the largest logit, the first of equals. */
-    void add(float[] logits, Batch batch) {
+    /** Takes the most probable class, the first of equals. */
+    void add(float[] probabilities, Batch batch) {
       int classes = truePositives.length;
       int voxels = batch.labels().length / batch.size();
       for (int item = 0; item < batch.size(); item++) {
@@ -160,7 +160,7 @@ public final class NetworkTrainer implements Trainer {
           int found = 0;
           int first = item * classes * voxels + voxel;
           for (int k = 1; k < classes; k++) {
-            if (logits[first + k * voxels] > logits[first + found * voxels]) {
+            if (probabilities[first + k * voxels] > probabilities[first + found * voxels]) {
               found = k;
             }
           }

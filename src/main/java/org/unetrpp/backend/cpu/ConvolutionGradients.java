@@ -79,18 +79,20 @@ final class ConvolutionGradients {
                 kernel.height() - 1 - padding.height(),
                 kernel.width() - 1 - padding.width()));
     SlabConvolution plan = backend.convolution(turned, output.extents(), Epilogue.NONE);
-    SlabConvolution.Packed packed = plan.packFlipped(weight);
-    context
-        .pool()
-        .run(
-            plan.tasks(output.batch()),
-            (task, worker) ->
-                plan.run(
-                    task,
-                    worker,
-                    dy.address() + plan.inputOffset(task) * Float.BYTES,
-                    packed,
-                    dx.address() + plan.outputOffset(task) * Float.BYTES));
+    plan.withFlipped(
+        weight,
+        packed ->
+            context
+                .pool()
+                .run(
+                    plan.tasks(output.batch()),
+                    (task, worker) ->
+                        plan.run(
+                            task,
+                            worker,
+                            dy.address() + plan.inputOffset(task) * Float.BYTES,
+                            packed,
+                            dx.address() + plan.outputOffset(task) * Float.BYTES)));
   }
 
   private void general(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {

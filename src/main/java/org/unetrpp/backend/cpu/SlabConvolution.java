@@ -2,6 +2,7 @@ package org.unetrpp.backend.cpu;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
@@ -256,26 +257,24 @@ final class SlabConvolution {
   }
 
   /**
-   * Packs the weights of a convolution that this one takes the gradients of: channels change
-   * places, and the kernel is turned about its center.
+   * Runs {@code body} with the weights of the convolution that goes the other way: channels
+   * exchanged, kernel turned around. They are packed for this once, since in training they change
+   * before they are needed again.
    *
    * @param weight (Cin, Cout, kD, kH, kW) in this one's terms
    */
-  Packed packFlipped(Buffer weight) {
-    long packed =
-        context
-            .packs()
-            .get(
-                new FlippedPurpose(middle),
-                List.of(weight),
-                parts() * partElements,
-                to -> withScratch(weight, flipped -> flip(weight, flipped), to));
-    return new Packed(packed, 0);
+  void withFlipped(Buffer weight, Consumer<Packed> body) {
+    long bytes = parts() * partElements * Float.BYTES;
+    long packed = context.workspace().allocate(bytes);
+    try {
+      withScratch(weight, flipped -> flip(weight, flipped), packed);
+      body.accept(new Packed(packed, 0));
+    } finally {
+      context.workspace().release(packed, bytes);
+    }
   }
 
   private record Purpose(SlabKey weightsOf) {}
-
-  private record FlippedPurpose(SlabKey weightsOf) {}
 
   /** Reorders what {@code writer} makes of the weights. */
   private void withScratch(Buffer weight, LongConsumer writer, long to) {
