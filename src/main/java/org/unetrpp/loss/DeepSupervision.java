@@ -100,8 +100,7 @@ public final class DeepSupervision {
         logits
             .backend()
             .training()
-            .lossSums(
-                logits.buffer(), target.buffer(), logits.buffer(), shape.extent(0), classes);
+            .lossSums(logits.buffer(), target.buffer(), logits.buffer(), shape.extent(0), classes);
     long voxels = target.shape().elements() / shape.extent(0);
     DiceCrossEntropy loss = DiceCrossEntropy.of(sums, classes, voxels, settings);
     heads.add(new Head(logits, target, scaled(loss.weights(), weight)));
