@@ -27,7 +27,7 @@ class HostAllocatorTest {
           Block block = blocks.remove(random.nextInt(blocks.size()));
           memory.release(block.address(), block.bytes());
         } else {
-          long bytes = 1 + random.nextInt(20_000);
+          long bytes = 1L + random.nextInt(20_000);
           Block block = new Block(memory.allocate(bytes), bytes);
           assertThat(block.address() % UNIT).isZero();
           assertThat(blocks).noneMatch(block::overlaps);

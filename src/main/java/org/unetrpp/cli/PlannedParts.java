@@ -106,6 +106,7 @@ final class PlannedParts implements TrainingParts {
       return new Augmenter(plan.augmentation(), masked);
     }
 
+    @SuppressWarnings("MustBeClosedChecker") // close closes it
     private BatchLoader loader(
         PreparedDataset dataset,
         List<String> ids,

@@ -33,11 +33,11 @@ public final class HostAllocator implements Allocator, AutoCloseable {
       free.put(address, bytes);
     }
 
-    /** Takes the beginning of a free piece. */
-    void take(long address, long size) {
-      long piece = free.remove(address);
-      if (piece > size) {
-        free.put(address + size, piece - size);
+    /** Takes the beginning of a free piece of {@code bytes}. */
+    void take(long address, long bytes, long size) {
+      free.remove(address);
+      if (bytes > size) {
+        free.put(address + size, bytes - size);
       }
     }
 
@@ -66,7 +66,7 @@ public final class HostAllocator implements Allocator, AutoCloseable {
     if (fit == null) {
       fit = fresh(size);
     }
-    fit.region().take(fit.address(), size);
+    fit.region().take(fit.address(), fit.bytes(), size);
     regionOf.put(fit.address(), fit.region());
     bytesInUse += size;
     return fit.address();
