@@ -78,11 +78,13 @@ final class NiftiWriter {
   }
 
   /**
+   * Files hold single-precision numbers, so the header of a grid may differ from it by rounding.
+   *
    * @throws IllegalArgumentException if a volume does not lie on the grid of the header
    */
   void requireSameGrid(Geometry found) {
     Geometry expected = like.geometry();
-    if (!expected.extents().equals(found.extents()) || !expected.affine().equals(found.affine())) {
+    if (!expected.isCloseTo(found)) {
       throw new IllegalArgumentException(
           "the volume has %s, affine %s; expected those of the header, %s, affine %s"
               .formatted(found.extents(), found.affine(), expected.extents(), expected.affine()));
