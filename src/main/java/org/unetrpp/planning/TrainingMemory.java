@@ -17,7 +17,9 @@ import org.unetrpp.model.NetworkCost;
 /// | parameters, gradients, momentum, packed weights | 4 a parameter |
 ///
 /// V voxels of the patch, N tokens and C width of a stage, I input channels, F features at full
-/// resolution, K classes. All but the last line once for each patch of the batch.
+/// resolution, K classes. All but the last line once for each patch of the batch. For the Synapse
+/// network and a batch of 2 this gives 3253 MiB; such a process, which also holds some 300 MiB of
+/// the JVM's own, peaked at 3215 ({@code bench/results/training-step-synapse.md}).
 public final class TrainingMemory {
   private static final int FULL_RESOLUTION_MAPS = 8;
   private static final int LOGIT_MAPS = 4;
