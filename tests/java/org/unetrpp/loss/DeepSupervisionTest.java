@@ -68,13 +68,13 @@ class DeepSupervisionTest {
     float step = 0x1p-12f;
     try (var _ = backend.scopes().open()) {
       Tensor z = logits().tracked();
+      float[] values = z.toArray();
       double[] gradient =
           backend.downloadDouble(
               DeepSupervision.of(List.of(z), List.of(target()), settings)
                   .backward()
                   .of(z)
                   .buffer());
-      float[] values = z.toArray();
       for (int i = 0; i < values.length; i += 7) {
         float before = values[i];
         values[i] = before + step;
