@@ -37,7 +37,8 @@ class LayeringTest {
       pipeline          : image files grid
       engine            : backend.cpu backend memory
       inference         : engine pipeline model nn tensor backend memory weights image files grid
-      preview           : inference image files grid
+      drawing           : files
+      preview           : drawing inference image files grid
       metrics           : image pipeline grid
       augmentation      : pipeline grid
       dataset           : pipeline image weights files grid
@@ -45,7 +46,7 @@ class LayeringTest {
       loss              : backend tensor memory grid
       optim             : nn tensor backend memory
       planning          : dataset augmentation inference model pipeline image files grid
-      training          : planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
+      training          : drawing planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       cli               : preview training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       convert           : cli inference pipeline model nn weights image files grid
       """;

@@ -103,7 +103,8 @@ class ModelFileTest {
         withMetadata(
             "provenance",
             json -> json.substring(0, json.length() - 1) + ",\"attribution\":{\"license\":\"x\"}}");
-    assertRefused(without, "metadata 'provenance' is not valid: attribution: it has no 'trainingData'");
+    assertRefused(
+        without, "metadata 'provenance' is not valid: attribution: it has no 'trainingData'");
   }
 
   @Test

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.unetrpp.drawing.Picture;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.image.Affine;
 import org.unetrpp.image.Geometry;

@@ -4,14 +4,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import java.awt.image.BufferedImage;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.unetrpp.drawing.PngFile;
 
 class ChartTest {
+  @TempDir Path folder;
+
   private static final int AVERAGE = 0x1b7837;
   private static final int TRAINING = 0x1f77b4;
   private static final int VALIDATION = 0xd95f02;
@@ -67,8 +71,10 @@ class ChartTest {
     return new EpochResult(epoch, 0.01, training, validation, dice, average, false, List.of());
   }
 
-  private static BufferedImage image(List<EpochResult> epochs) throws IOException {
-    BufferedImage image = ImageIO.read(new ByteArrayInputStream(Chart.png(epochs)));
+  private BufferedImage image(List<EpochResult> epochs) throws IOException {
+    Path file = folder.resolve("curve.png");
+    PngFile.write(file, Chart.draw(epochs));
+    BufferedImage image = ImageIO.read(file.toFile());
     assertThat(image.getWidth()).isEqualTo(Chart.WIDTH);
     assertThat(image.getHeight()).isEqualTo(Chart.HEIGHT);
     return image;

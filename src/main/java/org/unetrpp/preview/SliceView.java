@@ -1,5 +1,6 @@
 package org.unetrpp.preview;
 
+import org.unetrpp.drawing.Picture;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.image.LabelVolume;
 import org.unetrpp.image.Volume;

@@ -4,6 +4,8 @@ import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
+import org.unetrpp.drawing.BitmapFont;
+import org.unetrpp.drawing.Picture;
 
 /** Losses and Dice over the epochs of a run, as a picture. */
 final class Chart {
@@ -11,6 +13,10 @@ final class Chart {
   static final int HEIGHT = 720;
   private static final int LEFT = 90;
   private static final int RIGHT = WIDTH - 30;
+  private static final int DOT = 2;
+  private static final int LETTER_ADVANCE = DOT * BitmapFont.ADVANCE;
+  private static final int LETTER_HEIGHT = DOT * BitmapFont.HEIGHT;
+  private static final int WHITE = 0xffffff;
   private static final int INK = 0x303030;
   private static final int GRID = 0xe0e0e0;
   private static final int TICKS = 5;
@@ -26,7 +32,7 @@ final class Chart {
           new Curve("moving average", 0x1b7837, EpochResult::averageDice));
 
   private final List<EpochResult> epochs;
-  private final Canvas canvas = new Canvas(WIDTH, HEIGHT);
+  private final Picture picture = new Picture(WIDTH, HEIGHT, WHITE);
 
   private Chart(List<EpochResult> epochs) {
     this.epochs = epochs;
@@ -55,13 +61,17 @@ final class Chart {
     }
   }
 
-  /** The chart as a PNG file. */
-  static byte[] png(List<EpochResult> epochs) {
+  /** The chart. */
+  static Picture draw(List<EpochResult> epochs) {
     Chart chart = new Chart(epochs);
     chart.panel(LOSSES, chart.lossScale(50, 330));
     chart.panel(DICE, new Scale(0, 1, 660, 380));
-    chart.canvas.text(RIGHT - 5 * Canvas.LETTER_ADVANCE, 695, "epoch", INK);
-    return chart.canvas.png();
+    chart.write(RIGHT - 5 * LETTER_ADVANCE, 695, "epoch", INK);
+    return chart.picture;
+  }
+
+  private void write(int left, int top, String text, int color) {
+    picture.write(text, left, top, DOT, color);
   }
 
   private void panel(List<Curve> curves, Scale y) {
@@ -70,9 +80,9 @@ final class Chart {
     int left = LEFT;
     for (Curve curve : curves) {
       draw(curve, x, y);
-      int top = Math.min(y.start(), y.end()) - Canvas.LETTER_HEIGHT - TICK_GAP;
-      canvas.text(left, top, curve.name(), curve.color());
-      left += (curve.name().length() + 2) * Canvas.LETTER_ADVANCE;
+      int top = Math.min(y.start(), y.end()) - LETTER_HEIGHT - TICK_GAP;
+      write(left, top, curve.name(), curve.color());
+      left += (curve.name().length() + 2) * LETTER_ADVANCE;
     }
   }
 
@@ -80,28 +90,24 @@ final class Chart {
     BigDecimal distance = y.tickDistance();
     for (BigDecimal tick = first(y, distance); tick.doubleValue() <= y.high(); ) {
       int row = y.pixel(tick.doubleValue());
-      canvas.fill(LEFT, row, RIGHT - LEFT, 1, GRID);
+      picture.fill(LEFT, row, RIGHT - LEFT, 1, GRID);
       String text = tick.toPlainString();
-      canvas.text(
-          LEFT - TICK_GAP - text.length() * Canvas.LETTER_ADVANCE,
-          row - Canvas.LETTER_HEIGHT / 2,
-          text,
-          INK);
+      write(LEFT - TICK_GAP - text.length() * LETTER_ADVANCE, row - LETTER_HEIGHT / 2, text, INK);
       tick = tick.add(distance);
     }
     BigDecimal step = x.tickDistance().max(BigDecimal.ONE);
     for (BigDecimal tick = first(x, step); tick.doubleValue() <= x.high(); ) {
       String text = tick.toPlainString();
       int bottom = Math.max(y.start(), y.end());
-      canvas.fill(x.pixel(tick.doubleValue()), bottom, 1, TICK_GAP / 2, INK);
-      canvas.text(
-          x.pixel(tick.doubleValue()) - text.length() * Canvas.LETTER_ADVANCE / 2,
+      picture.fill(x.pixel(tick.doubleValue()), bottom, 1, TICK_GAP / 2, INK);
+      write(
+          x.pixel(tick.doubleValue()) - text.length() * LETTER_ADVANCE / 2,
           bottom + TICK_GAP,
           text,
           INK);
       tick = tick.add(step);
     }
-    canvas.fill(LEFT, Math.max(y.start(), y.end()), RIGHT - LEFT, 1, INK);
+    picture.fill(LEFT, Math.max(y.start(), y.end()), RIGHT - LEFT, 1, INK);
   }
 
   /** The lowest multiple of a distance on a scale. */
@@ -121,11 +127,11 @@ final class Chart {
       }
       int column = x.pixel(epochs.get(i).epoch());
       int row = y.pixel(value);
-      canvas.fill(column - 1, row - 1, 4, 4, curve.color());
+      picture.fill(column - 1, row - 1, 4, 4, curve.color());
       double before = i == 0 ? Double.NaN : curve.value().applyAsDouble(epochs.get(i - 1));
       if (Double.isFinite(before)) {
         int previous = x.pixel(epochs.get(i - 1).epoch());
-        canvas.line(previous, y.pixel(before), column, row, curve.color());
+        picture.line(previous, y.pixel(before), column, row, curve.color());
       }
     }
   }

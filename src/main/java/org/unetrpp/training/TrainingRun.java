@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
 import java.util.function.BooleanSupplier;
+import org.unetrpp.drawing.PngFile;
 import org.unetrpp.files.AtomicFile;
 import org.unetrpp.files.InvalidFileException;
 import org.unetrpp.inference.ModelDescription;
@@ -278,7 +279,7 @@ public final class TrainingRun {
   private void writeLog() throws IOException {
     String log = RunLog.csv(state.history(), settings.plan().labels());
     AtomicFile.write(folder.log(), out -> out.write(log.getBytes(StandardCharsets.UTF_8)));
-    AtomicFile.write(folder.curve(), out -> out.write(Chart.png(state.history())));
+    PngFile.write(folder.curve(), Chart.draw(state.history()));
   }
 
   private void writeModel(Path target) throws IOException {

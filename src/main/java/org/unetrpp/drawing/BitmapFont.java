@@ -1,4 +1,4 @@
-package org.unetrpp.preview;
+package org.unetrpp.drawing;
 
 import java.util.List;
 import java.util.Locale;
@@ -7,12 +7,12 @@ import java.util.Locale;
  * Capital letters, digits and a few signs of 5 x 7 dots, so that writing needs no fonts of the
  * machine. Small letters are written as capitals, and what is not there as a question mark.
  */
-final class BitmapFont {
+public final class BitmapFont {
   /** From one character to the next, in dots. */
-  static final int ADVANCE = 6;
+  public static final int ADVANCE = 6;
 
   /** Height of a character in dots. */
-  static final int HEIGHT = 7;
+  public static final int HEIGHT = 7;
 
   private static final int WIDTH = ADVANCE - 1;
   private static final char DOT = '#';
@@ -66,7 +66,7 @@ final class BitmapFont {
   }
 
   /** Width of a text in dots. */
-  static int width(String text) {
+  public static int width(String text) {
     return Math.max(0, text.length() * ADVANCE - 1);
   }
 

@@ -1,4 +1,4 @@
-package org.unetrpp.preview;
+package org.unetrpp.drawing;
 
 import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
@@ -13,7 +13,7 @@ import org.unetrpp.files.AtomicFile;
  * Writes PNG files of 8 bits a channel (<a href="https://www.w3.org/TR/png-3/">Portable Network
  * Graphics</a>), so that no desktop module and no native library of one is needed.
  */
-final class PngFile {
+public final class PngFile {
   private static final byte[] SIGNATURE = {(byte) 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
   private static final int BITS = 8;
   private static final int TRUE_COLOR = 2;
@@ -26,7 +26,7 @@ final class PngFile {
   private PngFile() {}
 
   /** Writes a picture in one piece. */
-  static void write(Path target, Picture picture) throws IOException {
+  public static void write(Path target, Picture picture) throws IOException {
     byte[] header = header(picture);
     byte[] rows = rows(picture);
     AtomicFile.write(

@@ -1,4 +1,4 @@
-package org.unetrpp.preview;
+package org.unetrpp.drawing;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -1,43 +1,57 @@
-package org.unetrpp.preview;
+package org.unetrpp.drawing;
 
 import java.util.Arrays;
 
 /** Pixels to draw on, {@code 0xRRGGBB}, row after row from the upper left corner. */
-final class Picture {
+public final class Picture {
   private final int width;
   private final int height;
   private final int[] pixels;
 
   /** A picture of one color. */
-  Picture(int width, int height, int color) {
+  public Picture(int width, int height, int color) {
     this.width = width;
     this.height = height;
     this.pixels = new int[Math.multiplyExact(width, height)];
     Arrays.fill(pixels, color);
   }
 
-  int width() {
+  /** Pixels of a row. */
+  public int width() {
     return width;
   }
 
-  int height() {
+  /** Number of rows. */
+  public int height() {
     return height;
   }
 
-  int at(int x, int y) {
+  /** The color of a pixel. */
+  public int at(int x, int y) {
     return pixels[index(x, y)];
   }
 
-  void set(int x, int y, int color) {
+  /** Colors a pixel. */
+  public void set(int x, int y, int color) {
     pixels[index(x, y)] = color;
   }
 
   /** Fills a rectangle; what of it is outside of the picture is left out. */
-  void fill(int x, int y, int rectangleWidth, int rectangleHeight, int color) {
+  public void fill(int x, int y, int rectangleWidth, int rectangleHeight, int color) {
     for (int row = Math.max(y, 0); row < Math.min(y + rectangleHeight, height); row++) {
       for (int column = Math.max(x, 0); column < Math.min(x + rectangleWidth, width); column++) {
         set(column, row, color);
       }
+    }
+  }
+
+  /** Draws a straight line, two pixels thick; what of it is outside of the picture is left out. */
+  public void line(int x0, int y0, int x1, int y1, int color) {
+    int steps = Math.max(1, Math.max(Math.abs(x1 - x0), Math.abs(y1 - y0)));
+    for (int i = 0; i <= steps; i++) {
+      int x = x0 + (int) Math.round((double) (x1 - x0) * i / steps);
+      int y = y0 + (int) Math.round((double) (y1 - y0) * i / steps);
+      fill(x, y, 2, 2, color);
     }
   }
 
@@ -48,7 +62,7 @@ final class Picture {
    * @param y of its upper edge
    * @param dotSize pixels of a dot of the font along each axis
    */
-  void write(String text, int x, int y, int dotSize, int color) {
+  public void write(String text, int x, int y, int dotSize, int color) {
     BitmapFont.forEachDot(
         text,
         (column, row) -> fill(x + column * dotSize, y + row * dotSize, dotSize, dotSize, color));
