@@ -73,14 +73,14 @@ final class PlannedParts implements TrainingParts {
       console.clearBar();
       training =
           loader(
-              dataset, request.fold().training(), request, augmenter(plan), seed(plan.schedule()));
+              dataset, request.fold().training(), request, augmenter(plan), plan.schedule().seed());
       validation =
           loader(
               dataset,
               request.fold().validation(),
               request,
               null,
-              seed(plan.schedule()) ^ VALIDATION);
+              plan.schedule().seed() ^ VALIDATION);
       Backend backend = opened(Engine.open(request.device(), request.threads()));
       trainer =
           opened(
@@ -89,12 +89,8 @@ final class PlannedParts implements TrainingParts {
                   plan.architecture(),
                   LossSettings.published(plan.batchDice()),
                   plan.optimization(),
-                  seed(plan.schedule()),
+                  plan.schedule().seed(),
                   request.initialValues()));
-    }
-
-    private static long seed(Schedule schedule) {
-      return schedule.seed();
     }
 
     private static Augmenter augmenter(TrainingPlan plan) {

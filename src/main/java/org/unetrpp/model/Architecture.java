@@ -173,46 +173,12 @@ public record Architecture(
 
   /** The same network for another patch. */
   public Architecture withPatch(Extents newPatch) {
-    return new Architecture(
-        inputChannels,
-        classes,
-        newPatch,
-        stem,
-        downsampling,
-        widths,
-        encoderDepths,
-        decoderDepth,
-        projections,
-        decoderProjection,
-        featureSize,
-        heads,
-        tokenProjection,
-        fusion,
-        residualConvolutions,
-        attentionDropout,
-        channelDropout);
+    return with(classes, newPatch, attentionDropout, channelDropout);
   }
 
   /** The same network for another number of classes, background included. */
   public Architecture withClasses(int newClasses) {
-    return new Architecture(
-        inputChannels,
-        newClasses,
-        patch,
-        stem,
-        downsampling,
-        widths,
-        encoderDepths,
-        decoderDepth,
-        projections,
-        decoderProjection,
-        featureSize,
-        heads,
-        tokenProjection,
-        fusion,
-        residualConvolutions,
-        attentionDropout,
-        channelDropout);
+    return with(newClasses, patch, attentionDropout, channelDropout);
   }
 
   /**
@@ -221,10 +187,15 @@ public record Architecture(
    * @throws IllegalArgumentException if a probability is not from 0 to below 1
    */
   public Architecture withDropout(double ofAttention, double ofChannels) {
+    return with(classes, patch, ofAttention, ofChannels);
+  }
+
+  private Architecture with(
+      int newClasses, Extents newPatch, double ofAttention, double ofChannels) {
     return new Architecture(
         inputChannels,
-        classes,
-        patch,
+        newClasses,
+        newPatch,
         stem,
         downsampling,
         widths,

@@ -94,11 +94,6 @@ public final class NetworkTrainer implements Trainer {
       TrainingMode mode = new TrainingMode(state.gradients(), seed, step);
       DeepSupervision.Loss found = loss(logits(batch, mode), batch);
       found.backward();
-      if (!Double.isFinite(found.total())) {
-        throw new IllegalStateException(
-            "the loss of step %d is %s: the learning rate %s may be too high"
-                .formatted(step, found.total(), learningRate));
-      }
       double norm = optimizer.step(learningRate, step);
       return new StepReport(found.total(), found.heads(), norm);
     }

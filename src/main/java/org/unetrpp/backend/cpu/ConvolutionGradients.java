@@ -79,20 +79,7 @@ final class ConvolutionGradients {
                 kernel.height() - 1 - padding.height(),
                 kernel.width() - 1 - padding.width()));
     SlabConvolution plan = backend.convolution(turned, output.extents(), Epilogue.NONE);
-    plan.withFlipped(
-        weight,
-        packed ->
-            context
-                .pool()
-                .run(
-                    plan.tasks(output.batch()),
-                    (task, worker) ->
-                        plan.run(
-                            task,
-                            worker,
-                            dy.address() + plan.inputOffset(task) * Float.BYTES,
-                            packed,
-                            dx.address() + plan.outputOffset(task) * Float.BYTES)));
+    plan.withFlipped(weight, packed -> plan.runAll(output.batch(), dy, packed, dx));
   }
 
   private void general(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {

@@ -275,18 +275,7 @@ public final class CpuBackend implements Backend {
       Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
     Epilogue epilogue = new Epilogue(bias != null, false, 1);
     SlabConvolution plan = convolution(shape, grid.extents(), epilogue);
-    SlabConvolution.Packed packed = plan.pack(weight, bias);
-    context
-        .pool()
-        .run(
-            plan.tasks(grid.batch()),
-            (task, worker) ->
-                plan.run(
-                    task,
-                    worker,
-                    x.address() + plan.inputOffset(task) * Float.BYTES,
-                    packed,
-                    y.address() + plan.outputOffset(task) * Float.BYTES));
+    plan.runAll(grid.batch(), x, plan.pack(weight, bias), y);
   }
 
   @Override

@@ -187,6 +187,21 @@ final class SlabConvolution {
    */
   record Packed(long weights, long bias) {}
 
+  /** Does all tasks of a batch, without addend. */
+  void runAll(int batch, Buffer x, Packed packed, Buffer y) {
+    context
+        .pool()
+        .run(
+            tasks(batch),
+            (task, worker) ->
+                run(
+                    task,
+                    worker,
+                    x.address() + inputOffset(task) * Float.BYTES,
+                    packed,
+                    y.address() + outputOffset(task) * Float.BYTES));
+  }
+
   /**
    * Does one task without addend.
    *
