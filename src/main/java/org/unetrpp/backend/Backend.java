@@ -22,8 +22,13 @@ public interface Backend extends AutoCloseable {
   /** Short name for messages and test displays, as in {@code cpu} or {@code cuda:0}. */
   String name();
 
-  /** The type of activations and parameters. */
+  /** The type of activations, and of parameters unless {@link #parameterType} differs. */
   DType computeType();
+
+  /** The type of parameters, of their gradients and of running statistics. */
+  default DType parameterType() {
+    return computeType();
+  }
 
   /** Memory of this device. */
   Allocator allocator();

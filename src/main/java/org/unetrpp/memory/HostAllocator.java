@@ -1,145 +1,46 @@
 package org.unetrpp.memory;
 
 import java.lang.foreign.Arena;
-import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
-import java.util.NavigableMap;
-import java.util.TreeMap;
-import org.jspecify.annotations.Nullable;
 
-/**
- * Host memory outside the Java heap. What is given back is kept, joined with its free neighbors,
- * and serves later requests by the smallest piece that is long enough; so a pass that repeats
- * touches no fresh page. {@link #close} returns all to the system.
- */
-public final class HostAllocator implements Allocator, AutoCloseable {
+/** A pool of host memory outside the Java heap. */
+public final class HostAllocator extends PooledAllocator {
   private static final long ALIGNMENT = 256;
 
-  private final List<Region> regions = new ArrayList<>();
-  private final Map<Long, Region> regionOf = new HashMap<>(); // of blocks in use, by address
-  private long bytesInUse;
+  public HostAllocator() {
+    super(new Native());
+  }
 
-  /** Memory obtained from the system in one piece. */
-  private static final class Region {
-    private final Arena arena;
-    private final long bytes;
-    private final NavigableMap<Long, Long> free = new TreeMap<>(); // sizes by address
+  private static final class Native implements Source {
+    private final Map<Long, Arena> arenas = new HashMap<>(); // by the address of their block
 
-    Region(Arena arena, long address, long bytes) {
-      this.arena = arena;
-      this.bytes = bytes;
-      free.put(address, bytes);
-    }
-
-    /** Takes the beginning of a free piece of {@code bytes}. */
-    void take(long address, long bytes, long size) {
-      free.remove(address);
-      if (bytes > size) {
-        free.put(address + size, bytes - size);
+    @Override
+    @SuppressWarnings("MustBeClosedChecker") // giveBack closes it
+    public long obtain(long bytes) {
+      Arena arena = Arena.ofShared();
+      try {
+        long address = arena.allocate(bytes, ALIGNMENT).address();
+        arenas.put(address, arena);
+        return address;
+      } catch (OutOfMemoryError e) {
+        arena.close();
+        throw new DeviceMemoryException("no host memory for %d bytes".formatted(bytes));
       }
     }
 
-    void giveBack(long address, long size) {
-      long begin = address;
-      long end = address + size;
-      Map.Entry<Long, Long> before = free.lowerEntry(address);
-      if (before != null && before.getKey() + before.getValue() == address) {
-        begin = before.getKey();
+    @Override
+    public void giveBack(long address, long bytes) {
+      Arena arena = arenas.remove(address);
+      if (arena == null) {
+        throw new IllegalStateException("no block starts at address " + address);
       }
-      Long after = free.remove(end);
-      if (after != null) {
-        end += after;
-      }
-      free.put(begin, end - begin);
-    }
-  }
-
-  /** A free piece that is long enough. */
-  private record Fit(Region region, long address, long bytes) {}
-
-  @Override
-  public synchronized long allocate(long bytes) {
-    long size = rounded(bytes);
-    Fit fit = smallestFit(size);
-    if (fit == null) {
-      fit = fresh(size);
-    }
-    fit.region().take(fit.address(), fit.bytes(), size);
-    regionOf.put(fit.address(), fit.region());
-    bytesInUse += size;
-    return fit.address();
-  }
-
-  private static long rounded(long bytes) {
-    return Math.max(ALIGNMENT, Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT);
-  }
-
-  private @Nullable Fit smallestFit(long size) {
-    Fit best = null;
-    for (Region region : regions) {
-      for (Map.Entry<Long, Long> piece : region.free.entrySet()) {
-        long bytes = piece.getValue();
-        if (bytes >= size && (best == null || bytes < best.bytes())) {
-          best = new Fit(region, piece.getKey(), bytes);
-        }
-      }
-    }
-    return best;
-  }
-
-  @SuppressWarnings("MustBeClosedChecker") // close closes it
-  private Fit fresh(long size) {
-    Arena arena = Arena.ofShared();
-    try {
-      long address = arena.allocate(size, ALIGNMENT).address();
-      Region region = new Region(arena, address, size);
-      regions.add(region);
-      return new Fit(region, address, size);
-    } catch (OutOfMemoryError e) {
       arena.close();
-      throw new DeviceMemoryException(
-          "no host memory for %d bytes; %d bytes are in use, %d are held"
-              .formatted(size, bytesInUse, bytesHeld()));
     }
-  }
 
-  @Override
-  public synchronized void release(long address, long bytes) {
-    Region region = regionOf.remove(address);
-    if (region == null) {
-      throw new IllegalStateException("no block starts at address " + address);
-    }
-    long size = rounded(bytes);
-    bytesInUse -= size;
-    region.giveBack(address, size);
-  }
-
-  @Override
-  public synchronized long bytesInUse() {
-    return bytesInUse;
-  }
-
-  /** Bytes obtained from the system, in use or kept for the next request. */
-  public synchronized long bytesHeld() {
-    return regions.stream().mapToLong(region -> region.bytes).sum();
-  }
-
-  /**
-   * Returns all memory to the system.
-   *
-   * @throws DeviceMemoryException if some is still in use; it is returned all the same
-   */
-  @Override
-  public synchronized void close() {
-    long leaked = bytesInUse;
-    regions.forEach(region -> region.arena.close());
-    regions.clear();
-    regionOf.clear();
-    bytesInUse = 0;
-    if (leaked != 0) {
-      throw new DeviceMemoryException(leaked + " bytes of host memory were never released");
+    @Override
+    public String name() {
+      return "host memory";
     }
   }
 }

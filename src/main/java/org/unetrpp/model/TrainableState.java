@@ -38,7 +38,7 @@ public final class TrainableState implements AutoCloseable {
     Map<String, Long> places = new LinkedHashMap<>();
     long trained = place(architecture, Role.PARAMETER, places);
     long measured = place(architecture, Role.STATISTIC, places);
-    DType type = backend.computeType();
+    DType type = backend.parameterType();
     values = cleared(backend, type, trained);
     gradientValues = cleared(backend, type, trained);
     statistics = cleared(backend, type, measured);

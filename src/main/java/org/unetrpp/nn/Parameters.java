@@ -32,7 +32,9 @@ public final class Parameters implements AutoCloseable {
    */
   public void add(String name, Shape shape, float[] values) {
     requireFree(name);
-    tensors.put(name, Tensor.of(backend, shape, values));
+    Buffer buffer = backend.scopes().allocate(backend.parameterType(), shape.elements());
+    backend.upload(values, buffer);
+    tensors.put(name, Tensor.over(backend, buffer, shape));
   }
 
   /**

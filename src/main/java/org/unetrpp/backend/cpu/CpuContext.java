@@ -1,6 +1,7 @@
 package org.unetrpp.backend.cpu;
 
 import org.unetrpp.backend.MatrixView;
+import org.unetrpp.backend.PackCache;
 import org.unetrpp.memory.HostAllocator;
 
 /**

@@ -243,7 +243,7 @@ final class SlabConvolution {
             .get(
                 new Purpose(middle),
                 List.of(weight),
-                parts() * partElements,
+                parts() * partElements * Float.BYTES,
                 to -> reorder(weight.address(), to));
     return new Packed(packed, bias == null ? 0 : bias.address());
   }
@@ -257,7 +257,7 @@ final class SlabConvolution {
             .get(
                 new Purpose(middle),
                 from,
-                parts() * partElements,
+                parts() * partElements * Float.BYTES,
                 to -> reorderScaled(weight, scales(norm), to));
     long bias =
         context
@@ -265,7 +265,7 @@ final class SlabConvolution {
             .get(
                 "bias of a folded batch normalization",
                 from,
-                shape.outChannels(),
+                (long) shape.outChannels() * Float.BYTES,
                 to ->
                     Values.at(to, shape.outChannels()).write(0, shifts(norm), shape.outChannels()));
     return new Packed(packed, bias);

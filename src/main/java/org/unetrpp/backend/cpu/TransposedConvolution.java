@@ -76,7 +76,7 @@ final class TransposedConvolution {
         .get(
             "rows of a transposed convolution",
             List.of(weight),
-            weight.elements(),
+            weight.bytes(),
             to ->
                 Values.at(to, weight.elements())
                     .write(

@@ -1,4 +1,4 @@
-package org.unetrpp.backend.cpu;
+package org.unetrpp.backend;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

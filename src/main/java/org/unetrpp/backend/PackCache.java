@@ -1,4 +1,4 @@
-package org.unetrpp.backend.cpu;
+package org.unetrpp.backend;
 
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -10,24 +10,24 @@ import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.memory.Buffer;
-import org.unetrpp.memory.HostAllocator;
+import org.unetrpp.memory.Allocator;
 
 /**
  * Copies of weights in the form that their consumer reads, made on first use and kept until a
  * buffer that they were made from changes or is released.
  */
-final class PackCache implements AutoCloseable {
-  private final HostAllocator memory;
+public final class PackCache implements AutoCloseable {
+  private final Allocator memory;
   private final Map<Key, Pack> packs = new HashMap<>();
   private final NavigableMap<Long, Source> sources = new TreeMap<>();
 
-  PackCache(HostAllocator memory) {
+  public PackCache(Allocator memory) {
     this.memory = memory;
   }
 
   /** Writes packed values to an address. */
   @FunctionalInterface
-  interface Packer {
+  public interface Packer {
     void pack(long destination);
   }
 
@@ -46,16 +46,16 @@ final class PackCache implements AutoCloseable {
    *
    * @param purpose tells packs of the same buffers apart
    * @param from buffers that the values depend on
-   * @param elements floats to pack
+   * @param bytes that the packed values take
    * @param packer makes them when they are not there
    */
-  long get(Object purpose, List<Buffer> from, long elements, Packer packer) {
+  public long get(Object purpose, List<Buffer> from, long bytes, Packer packer) {
     Key key = new Key(purpose, from);
     Pack pack = packs.get(key);
     if (pack != null) {
       return pack.address();
     }
-    Pack made = new Pack(memory.allocate(elements * Float.BYTES), elements * Float.BYTES);
+    Pack made = new Pack(memory.allocate(bytes), bytes);
     try {
       packer.pack(made.address());
     } catch (RuntimeException e) {
@@ -72,7 +72,7 @@ final class PackCache implements AutoCloseable {
   }
 
   /** Drops what was made from any of these bytes. */
-  void invalidate(long address, long bytes) {
+  public void invalidate(long address, long bytes) {
     Long first = firstReaching(address);
     if (first == null) {
       first = address;

@@ -1,0 +1,26 @@
+package org.unetrpp.backend.cuda;
+
+import org.jspecify.annotations.Nullable;
+import org.unetrpp.backend.Convolution;
+import org.unetrpp.backend.Grid;
+import org.unetrpp.memory.Buffer;
+
+/**
+ * Convolutions by one provider. Activations are (B, D, H, W, C), weights (Cout, Cin, kD, kH, kW) in
+ * float32.
+ */
+interface Convolutions {
+  /** Short name for messages, as in {@code cudnn}. */
+  String name();
+
+  /** As {@link org.unetrpp.backend.Backend#convolution}. */
+  void forward(
+      Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape);
+
+  /** As {@link org.unetrpp.backend.TrainingPrimitives#convolutionBackwardData}. */
+  void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape);
+
+  /** As {@link org.unetrpp.backend.TrainingPrimitives#convolutionBackwardWeights}. */
+  void backwardWeights(
+      Buffer x, Buffer dy, Buffer dweight, @Nullable Buffer dbias, Grid grid, Convolution shape);
+}

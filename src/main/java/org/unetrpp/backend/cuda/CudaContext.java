@@ -1,0 +1,77 @@
+package org.unetrpp.backend.cuda;
+
+import java.util.HashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.unetrpp.backend.PackCache;
+import org.unetrpp.backend.cuda.driver.CudaDriver;
+import org.unetrpp.backend.cuda.driver.KernelArguments;
+import org.unetrpp.backend.cuda.driver.LaunchGeometry;
+import org.unetrpp.memory.Buffer;
+import org.unetrpp.memory.DType;
+import org.unetrpp.memory.ScopeStack;
+
+/** What all launchers of one backend share: device, stream, memory and the block of arguments. */
+final class CudaContext {
+  private final CudaDriver driver;
+  private final CudaDriver.Stream stream;
+  private final DeviceMemory memory;
+  private final ScopeStack scopes;
+  private final KernelArguments arguments = new KernelArguments();
+  private final Map<String, CudaDriver.Kernel> kernels = new HashMap<>();
+
+  CudaContext(CudaDriver driver, CudaDriver.Stream stream, DeviceMemory memory) {
+    this.driver = driver;
+    this.stream = stream;
+    this.memory = memory;
+    scopes = new ScopeStack(memory);
+  }
+
+  CudaDriver driver() {
+    return driver;
+  }
+
+  CudaDriver.Stream stream() {
+    return stream;
+  }
+
+  /** Memory of the device, for results and workspace. */
+  ScopeStack scopes() {
+    return scopes;
+  }
+
+  /** Weights in the form that their kernels read. */
+  PackCache packs() {
+    return memory.packs();
+  }
+
+  /** A new list of kernel arguments that begins with these device addresses. */
+  KernelArguments arguments(@Nullable Buffer... buffers) {
+    return arguments.start().buffers(buffers);
+  }
+
+  /**
+   * Queues the kernel {@code entry} of {@code kernels/FILE.cu}.
+   *
+   * @param entry with the suffixes of its types, as in {@code layer_norm_forward_f32}
+   */
+  void launch(String file, String entry, LaunchGeometry geometry, KernelArguments arguments) {
+    CudaDriver.Kernel kernel =
+        kernels.computeIfAbsent(entry, name -> driver.kernel(file, name));
+    driver.launch(kernel, geometry, arguments, stream);
+  }
+
+  /** Name of the entry point for a type, as in {@code layer_norm_forward_f32}. */
+  static String entry(String name, Buffer... typed) {
+    StringBuilder entry = new StringBuilder(name);
+    for (Buffer buffer : typed) {
+      entry.append('_').append(buffer.dtype().suffix());
+    }
+    return entry.toString();
+  }
+
+  /** Workspace of the innermost scope, in float32. */
+  Buffer floats(long elements) {
+    return scopes.allocate(DType.FLOAT32, elements);
+  }
+}

@@ -1,0 +1,96 @@
+package org.unetrpp.backend.cuda;
+
+import org.unetrpp.backend.PackCache;
+import org.unetrpp.backend.cuda.driver.CudaDriver;
+import org.unetrpp.memory.Allocator;
+import org.unetrpp.memory.PooledAllocator;
+
+/**
+ * Memory of a device for results, and, apart from it, for packed weights. Both are handed out again
+ * as soon as they are released: the stream runs in order, so who used them before is done by then.
+ */
+final class DeviceMemory implements Allocator, AutoCloseable {
+  private final Allocator results;
+  private final Allocator packed;
+  private final PackCache packs;
+  private final Runnable close;
+
+  private DeviceMemory(Allocator results, Allocator packed, Runnable close) {
+    this.results = results;
+    this.packed = packed;
+    this.close = close;
+    packs = new PackCache(packed);
+  }
+
+  /** Memory that is kept and handed out again. */
+  static DeviceMemory pooled(CudaDriver driver) {
+    PooledAllocator results = new PooledAllocator(new DriverMemory(driver));
+    PooledAllocator packed = new PooledAllocator(new DriverMemory(driver));
+    return new DeviceMemory(
+        results,
+        packed,
+        () -> {
+          packed.close();
+          results.close();
+        });
+  }
+
+  /** Every buffer the driver's own, so that a driver that guards its blocks guards each buffer. */
+  static DeviceMemory unpooled(CudaDriver driver) {
+    return new DeviceMemory(new Direct(driver), new Direct(driver), () -> {});
+  }
+
+  private static final class Direct implements Allocator {
+    private final CudaDriver driver;
+    private long bytesInUse;
+
+    Direct(CudaDriver driver) {
+      this.driver = driver;
+    }
+
+    @Override
+    public long allocate(long bytes) {
+      long address = driver.allocate(bytes);
+      bytesInUse += bytes;
+      return address;
+    }
+
+    @Override
+    public void release(long address, long bytes) {
+      driver.free(address);
+      bytesInUse -= bytes;
+    }
+
+    @Override
+    public long bytesInUse() {
+      return bytesInUse;
+    }
+  }
+
+  /** Packed weights. */
+  PackCache packs() {
+    return packs;
+  }
+
+  @Override
+  public long allocate(long bytes) {
+    return results.allocate(bytes);
+  }
+
+  @Override
+  public void release(long address, long bytes) {
+    packs.invalidate(address, bytes);
+    results.release(address, bytes);
+  }
+
+  @Override
+  public long bytesInUse() {
+    return results.bytesInUse();
+  }
+
+  @Override
+  public void close() {
+    packs.close();
+    close.run();
+  }
+}
