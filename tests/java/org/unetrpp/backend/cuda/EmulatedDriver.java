@@ -38,6 +38,7 @@ final class EmulatedDriver implements CudaDriver {
   private static final int PROTECT_NONE = 0;
   private static final int PROTECT_READ_WRITE = 3;
   private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
+  private static final int MULTIPROCESSORS = 12; // blocks that outnumber the lanes of a warp
   private static final int SHARED_BYTES_PER_BLOCK = 99 * 1024; // the least of sm_80 and later
 
   private final Map<Long, Block> blocks = new TreeMap<>();
@@ -93,7 +94,7 @@ final class EmulatedDriver implements CudaDriver {
   @Override
   public DeviceProperties device() {
     return new DeviceProperties(
-        0, "emulated device", 9, 0, 4, totalBytes, SHARED_BYTES_PER_BLOCK, 13_000);
+        0, "emulated device", 9, 0, MULTIPROCESSORS, totalBytes, SHARED_BYTES_PER_BLOCK, 13_000);
   }
 
   /** Kernels launched so far. */
