@@ -194,8 +194,7 @@ final class BoxCases {
                   batchNorm ? batchNorm(v, out) : new ChannelNorm.Instance(),
                   in == out ? null : v.parameters((long) in * out),
                   tail
-                      ? new Tail(
-                          "tail", v.parameters((long) out * out, 0, 0.3), v.parameters(out))
+                      ? new Tail("tail", v.parameters((long) out * out, 0, 0.3), v.parameters(out))
                       : null);
           @Nullable Buffer skip = tail ? v.activations(grid.rows() * out) : null;
           Buffer y = v.unwritten(grid.rows() * out);

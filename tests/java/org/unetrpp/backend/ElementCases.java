@@ -82,7 +82,9 @@ final class ElementCases {
   }
 
   private void sums() {
-    int[][] shapes = {{10, 10}, {70_001, 70_001}, {90_000, 10}, {90_000, 30_000}, {12, 1}, {9999, 33}};
+    int[][] shapes = {
+      {10, 10}, {70_001, 70_001}, {90_000, 10}, {90_000, 30_000}, {12, 1}, {9999, 33}
+    };
     for (int[] shape : shapes) {
       for (Role role : Role.values()) {
         add(

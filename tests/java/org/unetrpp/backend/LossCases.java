@@ -113,7 +113,9 @@ final class LossCases {
             Buffer values = v.parameters(count);
             Buffer velocity = v.parameters(count);
             Buffer gradients = v.parameters(count);
-            backend.training().sgd(values, gradients, velocity, new SgdUpdate(0.01, 0.99, 3e-5, 0.5));
+            backend
+                .training()
+                .sgd(values, gradients, velocity, new SgdUpdate(0.01, 0.99, 3e-5, 0.5));
             v.result("values", values);
             v.result("velocity", velocity);
           });

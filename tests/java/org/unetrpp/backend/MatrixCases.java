@@ -48,8 +48,7 @@ final class MatrixCases {
     product(300, 9, 2500, false, true);
   }
 
-  private void product(
-      int rows, int columns, int inner, boolean transposeA, boolean transposeB) {
+  private void product(int rows, int columns, int inner, boolean transposeA, boolean transposeB) {
     String shape =
         "product %d x %d x %d%s%s"
             .formatted(
@@ -57,8 +56,7 @@ final class MatrixCases {
     add(
         transposeA && !transposeB ? shape + " transposed" : shape,
         (backend, v) -> {
-          MatrixView a =
-              v.matrix(ACTIVATION, transposeA ? inner : rows, transposeA ? rows : inner);
+          MatrixView a = v.matrix(ACTIVATION, transposeA ? inner : rows, transposeA ? rows : inner);
           MatrixView b =
               v.matrix(ACTIVATION, transposeB ? columns : inner, transposeB ? inner : columns);
           MatrixView c = v.matrix(ACTIVATION, rows, columns);
@@ -108,8 +106,7 @@ final class MatrixCases {
           "bias on %d rows of %d".formatted(shape[0], shape[1]),
           (backend, v) -> {
             MatrixView x = v.matrix(ACTIVATION, shape[0], shape[1]);
-            MatrixView whole =
-                MatrixView.of(v.activations((long) shape[0] * shape[1]), shape[1]);
+            MatrixView whole = MatrixView.of(v.activations((long) shape[0] * shape[1]), shape[1]);
             Buffer bias = v.parameters(shape[1]);
             backend.addBias(x, bias);
             backend.addBias(whole, bias);
@@ -122,8 +119,7 @@ final class MatrixCases {
           "column sums of %d rows of %d".formatted(shape[0], shape[1]),
           (backend, v) -> {
             MatrixView x = v.matrix(ACTIVATION, shape[0], shape[1]);
-            MatrixView whole =
-                MatrixView.of(v.activations((long) shape[0] * shape[1]), shape[1]);
+            MatrixView whole = MatrixView.of(v.activations((long) shape[0] * shape[1]), shape[1]);
             Buffer sums = v.parameters(shape[1]);
             backend.training().addColumnSums(x, sums);
             v.result("sums", sums);

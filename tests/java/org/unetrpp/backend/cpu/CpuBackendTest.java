@@ -58,11 +58,7 @@ class CpuBackendTest {
       Buffer attended = random.poisoned(tokens.elements());
       backend
           .boxes()
-          .pairedAttention(
-              tokens,
-              attention(random, 32, 4, patches.tokens(), 64),
-              attended,
-              2);
+          .pairedAttention(tokens, attention(random, 32, 4, patches.tokens(), 64), attended, 2);
       ChannelNorm instance = new ChannelNorm.Instance();
       Buffer features = random.poisoned(full.rows() * 16);
       backend

@@ -89,10 +89,7 @@ class CudaBackendTest {
       for (int i = 1; i <= 2; i++) {
         backend.upload(new float[4], weight.slice(4, 4));
         for (int use = 0; use < 2; use++) {
-          backend
-              .context()
-              .packs()
-              .get("rows", List.of(weight), 32, _ -> packed.incrementAndGet());
+          backend.context().packs().get("rows", List.of(weight), 32, _ -> packed.incrementAndGet());
           assertThat(packed).hasValue(i);
         }
       }

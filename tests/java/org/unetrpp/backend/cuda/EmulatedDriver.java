@@ -26,10 +26,10 @@ import org.unetrpp.memory.DeviceMemoryException;
 import org.unetrpp.memory.HostMemory;
 
 /**
- * A device that this machine's processor plays. Its memory is memory of the host, each block between
- * two pages that nobody may touch and ending where the second begins; fresh memory is full of NaN,
- * and so is what lies between the first page and the block; kernels are those of the kernels folder,
- * compiled for the host. Work runs when it is queued.
+ * A device that this machine's processor plays. Its memory is memory of the host, each block
+ * between two pages that nobody may touch and ending where the second begins; fresh memory is full
+ * of NaN, and so is what lies between the first page and the block; kernels are those of the
+ * kernels folder, compiled for the host. Work runs when it is queued.
  */
 final class EmulatedDriver implements CudaDriver {
   private static final long PAGE = 4096;
@@ -115,8 +115,7 @@ final class EmulatedDriver implements CudaDriver {
     try {
       MemorySegment mapped =
           (MemorySegment)
-              System0.MMAP.invokeExact(
-                  0L, length, PROTECT_NONE, MAP_PRIVATE_ANONYMOUS, -1, 0L);
+              System0.MMAP.invokeExact(0L, length, PROTECT_NONE, MAP_PRIVATE_ANONYMOUS, -1, 0L);
       int result =
           (int) System0.MPROTECT.invokeExact(mapped.address() + PAGE, usable, PROTECT_READ_WRITE);
       if (mapped.address() == -1 || result != 0) {
@@ -164,9 +163,7 @@ final class EmulatedDriver implements CudaDriver {
 
   private static void unmap(Block block) {
     try {
-      int _ =
-          (int)
-              System0.MUNMAP.invokeExact(block.mapped().address(), block.mapped().byteSize());
+      int _ = (int) System0.MUNMAP.invokeExact(block.mapped().address(), block.mapped().byteSize());
     } catch (Throwable e) {
       throw unexpected(e);
     }
@@ -219,8 +216,7 @@ final class EmulatedDriver implements CudaDriver {
   public void copy(long source, long destination, long bytes, Stream stream) {
     requireAllocated(source, bytes);
     requireAllocated(destination, bytes);
-    queue(() ->
-        HostMemory.segment(destination, bytes).copyFrom(HostMemory.segment(source, bytes)));
+    queue(() -> HostMemory.segment(destination, bytes).copyFrom(HostMemory.segment(source, bytes)));
   }
 
   @Override
@@ -275,8 +271,8 @@ final class EmulatedDriver implements CudaDriver {
           MemorySegment address =
               library
                   .find("host_" + name)
-                  .orElseThrow(() ->
-                      new CudaException("%s.cu has no entry point %s".formatted(file, name)));
+                  .orElseThrow(
+                      () -> new CudaException("%s.cu has no entry point %s".formatted(file, name)));
           FunctionDescriptor type =
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT,
@@ -316,8 +312,7 @@ final class EmulatedDriver implements CudaDriver {
     });
   }
 
-  private void run(
-      HostKernel kernel, LaunchGeometry geometry, MemorySegment addresses, int count) {
+  private void run(HostKernel kernel, LaunchGeometry geometry, MemorySegment addresses, int count) {
     int result;
     try {
       result =
@@ -348,11 +343,9 @@ final class EmulatedDriver implements CudaDriver {
   private String explanation(SymbolLookup library) {
     try {
       MethodHandle error =
-          System0.function(
-              library.findOrThrow("emulation_error"), FunctionDescriptor.of(ADDRESS));
+          System0.function(library.findOrThrow("emulation_error"), FunctionDescriptor.of(ADDRESS));
       MethodHandle fault =
-          System0.function(
-              library.findOrThrow("emulation_fault"), FunctionDescriptor.of(ADDRESS));
+          System0.function(library.findOrThrow("emulation_fault"), FunctionDescriptor.of(ADDRESS));
       String text = ((MemorySegment) error.invokeExact()).reinterpret(Long.MAX_VALUE).getString(0);
       long address = ((MemorySegment) fault.invokeExact()).address();
       return address == 0 ? text : text + ": " + place(address);

@@ -249,8 +249,7 @@ class EmulatedDriverTest {
   @Test
   void aBarrierThatSomeThreadsNeverReachIsReported() {
     Buffer y = allocate(64);
-    assertThatThrownBy(
-            () -> launch("probe_divergence", LaunchGeometry.blocks(1, 64), list(y)))
+    assertThatThrownBy(() -> launch("probe_divergence", LaunchGeometry.blocks(1, 64), list(y)))
         .isInstanceOf(CudaException.class)
         .hasMessageContaining("kernel probe_divergence")
         .hasMessageContaining("never reach");

@@ -19,8 +19,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 
 /**
- * The files of the kernels folder, and those that only tests have, compiled by g++ for the processor
- * of this machine.
+ * The files of the kernels folder, and those that only tests have, compiled by g++ for the
+ * processor of this machine.
  */
 final class HostKernels {
   private static final Path SOURCES = Path.of("../kernels").toAbsolutePath().normalize();
