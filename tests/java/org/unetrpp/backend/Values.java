@@ -173,6 +173,11 @@ final class Values {
     return each(Role.PARAMETER, count, _ -> random.nextGaussian());
   }
 
+  /** Normal values. */
+  Buffer parameters(long count, double mean, double deviation) {
+    return each(Role.PARAMETER, count, _ -> mean + deviation * random.nextGaussian());
+  }
+
   /** Values from 0.5 to 1.5. */
   Buffer positive(Role role, long count) {
     return each(role, count, _ -> 0.5 + random.nextDouble());
