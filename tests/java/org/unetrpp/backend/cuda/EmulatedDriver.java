@@ -27,8 +27,9 @@ import org.unetrpp.memory.HostMemory;
 
 /**
  * A device that this machine's processor plays. Its memory is memory of the host, each block between
- * two pages that nobody may touch and ending where the second begins; fresh memory is full of NaN;
- * kernels are those of the kernels folder, compiled for the host. Work runs when it is queued.
+ * two pages that nobody may touch and ending where the second begins; fresh memory is full of NaN,
+ * and so is what lies between the first page and the block; kernels are those of the kernels folder,
+ * compiled for the host. Work runs when it is queued.
  */
 final class EmulatedDriver implements CudaDriver {
   private static final long PAGE = 4096;
@@ -37,6 +38,7 @@ final class EmulatedDriver implements CudaDriver {
   private static final int PROTECT_NONE = 0;
   private static final int PROTECT_READ_WRITE = 3;
   private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
+  private static final int MULTIPROCESSORS = 12; // blocks that outnumber the lanes of a warp
   private static final int SHARED_BYTES_PER_BLOCK = 99 * 1024; // the least of sm_80 and later
 
   private final Map<Long, Block> blocks = new TreeMap<>();
@@ -92,7 +94,7 @@ final class EmulatedDriver implements CudaDriver {
   @Override
   public DeviceProperties device() {
     return new DeviceProperties(
-        0, "emulated device", 9, 0, 4, totalBytes, SHARED_BYTES_PER_BLOCK, 13_000);
+        0, "emulated device", 9, 0, MULTIPROCESSORS, totalBytes, SHARED_BYTES_PER_BLOCK, 13_000);
   }
 
   /** Kernels launched so far. */
@@ -121,7 +123,7 @@ final class EmulatedDriver implements CudaDriver {
         throw new OutOfMemoryError("mmap of " + length + " bytes");
       }
       long address = mapped.address() + PAGE + usable - rounded;
-      HostMemory.segment(address, rounded).fill(POISON);
+      HostMemory.segment(mapped.address() + PAGE, usable).fill(POISON);
       blocks.put(address, new Block(HostMemory.segment(mapped.address(), length), address, bytes));
       bytesInUse += bytes;
       return address;
@@ -136,16 +138,28 @@ final class EmulatedDriver implements CudaDriver {
     if (block == null) {
       throw new CudaException("cuMemFree: no block starts at address " + address);
     }
+    long first = block.mapped().address() + PAGE;
     long end = address + block.bytes();
-    long padding = Math.ceilDiv(block.bytes(), ALIGNMENT) * ALIGNMENT - block.bytes();
-    for (long i = 0; i < padding; i++) {
-      if (HostMemory.segment(end, padding).get(JAVA_BYTE, i) != POISON) {
-        throw new CudaException(
-            "a kernel wrote behind a block of %d bytes".formatted(block.bytes()));
-      }
-    }
+    long guard = block.mapped().address() + block.mapped().byteSize() - PAGE;
+    boolean before = isPoison(first, address - first);
+    boolean behind = isPoison(end, guard - end);
     unmap(block);
     bytesInUse -= block.bytes();
+    if (!before || !behind) {
+      throw new CudaException(
+          "a kernel wrote %s a block of %d bytes"
+              .formatted(before ? "behind" : "before", block.bytes()));
+    }
+  }
+
+  private static boolean isPoison(long address, long bytes) {
+    MemorySegment segment = HostMemory.segment(address, bytes);
+    for (long i = 0; i < bytes; i++) {
+      if (segment.get(JAVA_BYTE, i) != POISON) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private static void unmap(Block block) {

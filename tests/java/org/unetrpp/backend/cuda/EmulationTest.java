@@ -14,7 +14,7 @@ import org.unetrpp.memory.DType;
 class EmulationTest {
   @BeforeAll
   static void needsCompiler() {
-    assumeTrue(EmulatedCuda.isPossible(), "needs g++ on an x86-64 Linux");
+    assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
   }
 
   @Test

@@ -10,7 +10,6 @@ import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.Boxes;
 import org.unetrpp.backend.ChannelNorm;
-import org.unetrpp.backend.ComposedBoxes;
 import org.unetrpp.backend.ComposedTrainingBoxes;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
@@ -89,7 +88,7 @@ public final class CudaBackend implements Backend {
     elements = new ElementKernels(context);
     columns = new ColumnKernels(context);
     training = new CudaTraining(this);
-    boxes = new ComposedBoxes(this);
+    boxes = new CudaBoxes(this);
     trainingBoxes = new ComposedTrainingBoxes(this);
   }
 
