@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -172,6 +173,37 @@ class ProvidersTest {
     }
   }
 
+  @Test
+  void backendComputesByTheLibraryThatIsAskedFor() {
+    System.setProperty(Providers.CONVOLUTIONS, "cudnn");
+    Grid grid = new Grid(1, new Extents(3, 4, 5));
+    Random random = new Random(1);
+    try (CudaBackend backend =
+            new CudaBackend(new EmulatedDriver(1L << 28), DType.FLOAT32, both());
+        var _ = backend.scopes().open()) {
+      Buffer x = upload(backend, random, grid.rows() * 2);
+      Buffer weight = upload(backend, random, 3 * 2 * 27);
+      Buffer bias = upload(backend, random, 3);
+      Buffer y = backend.scopes().allocate(DType.FLOAT32, grid.rows() * 3);
+      Buffer expected = backend.scopes().allocate(DType.FLOAT32, grid.rows() * 3);
+      backend.convolution(x, weight, bias, y, grid, Convolution.same3(2, 3));
+      new ReferenceConvolutions()
+          .forward(x, weight, bias, expected, grid, Convolution.same3(2, 3));
+      assertThat(backend.download(y))
+          .usingComparatorWithPrecision(1e-5f) // sums of 54 products below 1
+          .containsExactly(backend.download(expected));
+    }
+    assertThat(cudnn.runs).hasSize(3); // to find the algorithm, to compare it, and the real one
+    assertThat(log).isEmpty();
+  }
+
+  private static Buffer upload(CudaBackend backend, Random random, long count) {
+    float[] values = EmulatedContext.random(random, DType.FLOAT32, count);
+    Buffer buffer = backend.scopes().allocate(DType.FLOAT32, count);
+    backend.upload(values, buffer);
+    return buffer;
+  }
+
   /** The whole way of a convolution: tried, compared, kept in the file of these versions. */
   @ParameterizedTest(name = "{0}")
   @EnumSource(Direction.class)
@@ -195,7 +227,7 @@ class ProvidersTest {
                 new ProviderChoice<>(
                     context,
                     Policy.MEASURED,
-                    new ReferenceConvolutions(),
+                    new OwnConvolutions(context),
                     List.of(cudnnConvolutions),
                     stopwatch,
                     table,
