@@ -17,8 +17,12 @@ class ChoiceTableTest {
   private final List<String> log = new ArrayList<>();
   @TempDir private Path folder;
 
+  private Path cache() {
+    return folder.resolve("cache");
+  }
+
   private Path file() {
-    return folder.resolve("cache/table.json");
+    return cache().resolve("table.json");
   }
 
   private ChoiceTable table() {
@@ -48,8 +52,7 @@ class ChoiceTableTest {
   @Test
   void nothingIsLeftBesideTheFile() {
     choose(table(), "a", "cudnn");
-    assertThat(file().getParent()).isDirectoryContaining("glob:**table.json");
-    assertThat(file().getParent().toFile().list()).hasSize(1);
+    assertThat(cache().toFile().list()).containsExactly("table.json");
   }
 
   @ParameterizedTest(name = "file of <{0}>")
@@ -71,7 +74,7 @@ class ChoiceTableTest {
         "{\"format\": 1, \"choices\": {}, \"algorithms\": {\"a\": \"b\"}}"
       })
   void corruptFileIsIgnoredWithAMessageAndWrittenAnew(String text) throws IOException {
-    Files.createDirectories(file().getParent());
+    Files.createDirectories(cache());
     Files.writeString(file(), text);
     ChoiceTable table = table();
     assertThat(log).hasSize(1).first().asString().contains(file().toString(), "ignored");
@@ -84,7 +87,7 @@ class ChoiceTableTest {
 
   @Test
   void fileThatIsNoTextIsIgnored() throws IOException {
-    Files.createDirectories(file().getParent());
+    Files.createDirectories(cache());
     Files.write(file(), new byte[] {(byte) 0xFF, (byte) 0xFE, 0});
     choose(table(), "b", "cudnn");
     assertThat(log).hasSize(1);
@@ -106,7 +109,7 @@ class ChoiceTableTest {
 
   @Test
   void folderThatCannotBeMadeIsSaidOnce() throws IOException {
-    Files.writeString(folder.resolve("cache"), "a file where the folder should be");
+    Files.writeString(cache(), "a file where the folder should be");
     ChoiceTable table = table();
     choose(table, "a", "cudnn");
     choose(table, "b", "cudnn");

@@ -39,8 +39,7 @@ class ComparisonKernelsTest {
       Difference difference =
           new ComparisonKernels(emulated.context())
               .compare(emulated.buffer(dtype, actual), emulated.buffer(dtype, expected));
-      assertThat(difference.relative())
-          .isCloseTo(Math.sqrt(squares / reference), within(1e-12));
+      assertThat(difference.relative()).isCloseTo(Math.sqrt(squares / reference), within(1e-12));
       // The largest one passes through float32.
       double scaled = largest / Math.sqrt(reference / count);
       assertThat(difference.largest()).isCloseTo(scaled, within(1e-6 * scaled));

@@ -91,8 +91,7 @@ class CublasMatrixProductsTest {
       EmulatedContext emulated, Random random, DType dtype, int rows, int columns) {
     int stride = columns + 3;
     Buffer buffer =
-        emulated.buffer(
-            dtype, EmulatedContext.random(random, dtype, 2 + (long) rows * stride));
+        emulated.buffer(dtype, EmulatedContext.random(random, dtype, 2 + (long) rows * stride));
     return new MatrixView(buffer, 2, rows, columns, stride);
   }
 

@@ -35,8 +35,7 @@ class CudnnConvolutionsTest {
     Grid small = new Grid(2, new Extents(3, 5, 4));
     Grid even = new Grid(2, new Extents(4, 8, 4));
     Convolution odd =
-        new Convolution(
-            5, 7, new Extents(2, 3, 1), new Extents(1, 2, 1), new Extents(0, 1, 2));
+        new Convolution(5, 7, new Extents(2, 3, 1), new Extents(1, 2, 1), new Extents(0, 1, 2));
     return Stream.of(DType.FLOAT32, DType.BFLOAT16)
         .flatMap(dtype ->
             Stream.of(Direction.values())
@@ -90,8 +89,7 @@ class CudnnConvolutionsTest {
 
   @ParameterizedTest(name = "{0}")
   @EnumSource(Direction.class)
-  void quickestDeterministicAlgorithmOfLittleWorkspaceIsFoundOnceForEachShape(
-      Direction direction) {
+  void quickestDeterministicAlgorithmOfLittleWorkspaceIsFoundOnceForEachShape(Direction direction) {
     HostCudnn library = new HostCudnn();
     ChoiceTable table = ChoiceTable.inMemory();
     ConvolutionWork work =
@@ -129,8 +127,7 @@ class CudnnConvolutionsTest {
             Convolution.same3(2, 3));
     table.chooseAlgorithm(work.key(), known);
     try (EmulatedContext emulated = new EmulatedContext();
-        var cudnn =
-            new CudnnConvolutions(emulated.context(), library, Precision.FLOAT32, table)) {
+        var cudnn = new CudnnConvolutions(emulated.context(), library, Precision.FLOAT32, table)) {
       run(emulated.context(), cudnn, work);
       assertThat(library.measured).isEqualTo(measured);
       assertThat(library.runs.getLast()).isEqualTo(used);
@@ -175,8 +172,7 @@ class CudnnConvolutionsTest {
     library.version = version;
     try (EmulatedContext emulated = new EmulatedContext();
         var cudnn =
-            new CudnnConvolutions(
-                emulated.context(), library, precision, ChoiceTable.inMemory())) {
+            new CudnnConvolutions(emulated.context(), library, precision, ChoiceTable.inMemory())) {
       ConvolutionWork work =
           new ConvolutionWork(
               Direction.FORWARD,
@@ -199,8 +195,7 @@ class CudnnConvolutionsTest {
           var _ = context.scopes().open()) {
         Buffer x =
             emulated.buffer(
-                DType.FLOAT32,
-                EmulatedContext.random(random, DType.FLOAT32, grid.rows() * 3));
+                DType.FLOAT32, EmulatedContext.random(random, DType.FLOAT32, grid.rows() * 3));
         Buffer weight =
             emulated.buffer(DType.FLOAT32, EmulatedContext.random(random, DType.FLOAT32, 15));
         Buffer bias =
@@ -209,8 +204,7 @@ class CudnnConvolutionsTest {
         Buffer expected = context.scopes().allocate(DType.FLOAT32, grid.rows() * 5);
         cudnn.forward(x, weight, bias, y, grid, shape);
         new ReferenceConvolutions().forward(x, weight, bias, expected, grid, shape);
-        assertThat(new ComparisonKernels(context).compare(y, expected).relative())
-            .isLessThan(1e-6);
+        assertThat(new ComparisonKernels(context).compare(y, expected).relative()).isLessThan(1e-6);
 
         float[] sums = {1, 2, 3, 4, 5};
         Buffer dbias = emulated.buffer(DType.FLOAT32, sums);

@@ -14,10 +14,8 @@ class CudnnLayoutTest {
   @Test
   void channelsComeSecondInAxesAndLastInMemory() {
     Convolution shape =
-        new Convolution(
-            16, 32, new Extents(3, 2, 1), new Extents(1, 2, 3), new Extents(1, 0, 2));
-    Cudnn.Shape layout =
-        CudnnLayout.of(DType.BFLOAT16, new Grid(2, new Extents(4, 6, 9)), shape);
+        new Convolution(16, 32, new Extents(3, 2, 1), new Extents(1, 2, 3), new Extents(1, 0, 2));
+    Cudnn.Shape layout = CudnnLayout.of(DType.BFLOAT16, new Grid(2, new Extents(4, 6, 9)), shape);
     assertThat(layout.dtype()).isEqualTo(DType.BFLOAT16);
     assertThat(layout.x()).containsExactly(2, 16, 4, 6, 9);
     assertThat(layout.xStrides()).containsExactly(4 * 6 * 9 * 16, 1, 6 * 9 * 16, 9 * 16, 16);
@@ -31,8 +29,7 @@ class CudnnLayoutTest {
   @Test
   void stridesBeyond32BitsAreAnError() {
     Grid grid = new Grid(1, new Extents(2048, 2048, 2048));
-    assertThatThrownBy(() ->
-            CudnnLayout.of(DType.FLOAT32, grid, Convolution.same3(1, 1)))
+    assertThatThrownBy(() -> CudnnLayout.of(DType.FLOAT32, grid, Convolution.same3(1, 1)))
         .isInstanceOf(ArithmeticException.class);
   }
 }

@@ -82,8 +82,7 @@ final class EmulatedContext implements AutoCloseable {
     float[] values = new float[Math.toIntExact(count)];
     for (int i = 0; i < values.length; i++) {
       float value = 2 * random.nextFloat() - 1;
-      values[i] =
-          dtype == DType.BFLOAT16 ? BFloat16.toFloat(BFloat16.fromFloat(value)) : value;
+      values[i] = dtype == DType.BFLOAT16 ? BFloat16.toFloat(BFloat16.fromFloat(value)) : value;
     }
     return values;
   }

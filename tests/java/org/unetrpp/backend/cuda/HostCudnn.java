@@ -76,13 +76,7 @@ final class HostCudnn implements Cudnn {
 
   @Override
   public void run(
-      Plan plan,
-      int algorithm,
-      long x,
-      long weight,
-      long y,
-      long workspace,
-      long workspaceBytes) {
+      Plan plan, int algorithm, long x, long weight, long y, long workspace, long workspaceBytes) {
     if (closed || !plans.contains(plan) || workspaceBytes < WORKSPACES[algorithm]) {
       throw new IllegalStateException("CUDNN_STATUS_BAD_PARAM");
     }
@@ -103,19 +97,23 @@ final class HostCudnn implements Cudnn {
           case BACKWARD_WEIGHTS -> weights;
         };
     double[] sums = new double[Math.toIntExact(result.elements())];
-    visit(shape, (xAt, weightAt, yAt) -> {
-      switch (plan.direction()) {
-        case FORWARD ->
-            sums[yAt] +=
-                (double) EmulatedContext.read(xs, xAt) * EmulatedContext.read(weights, weightAt);
-        case BACKWARD_DATA ->
-            sums[xAt] +=
-                (double) EmulatedContext.read(ys, yAt) * EmulatedContext.read(weights, weightAt);
-        case BACKWARD_WEIGHTS ->
-            sums[weightAt] +=
-                (double) EmulatedContext.read(ys, yAt) * EmulatedContext.read(xs, xAt);
-      }
-    });
+    visit(
+        shape,
+        (xAt, weightAt, yAt) -> {
+          switch (plan.direction()) {
+            case FORWARD ->
+                sums[yAt] +=
+                    (double) EmulatedContext.read(xs, xAt)
+                        * EmulatedContext.read(weights, weightAt);
+            case BACKWARD_DATA ->
+                sums[xAt] +=
+                    (double) EmulatedContext.read(ys, yAt)
+                        * EmulatedContext.read(weights, weightAt);
+            case BACKWARD_WEIGHTS ->
+                sums[weightAt] +=
+                    (double) EmulatedContext.read(ys, yAt) * EmulatedContext.read(xs, xAt);
+          }
+        });
     for (int i = 0; i < sums.length; i++) {
       EmulatedContext.write(result, i, (float) sums[i]);
     }
@@ -154,8 +152,7 @@ final class HostCudnn implements Cudnn {
       int tap = (at[5] * weight[3] + at[6]) * weight[4] + at[7];
       int taps = weight[2] * weight[3] * weight[4];
       for (int c = 0; inside && c < weight[1]; c++) {
-        visitor.product(
-            xAt + c * shape.xStrides()[1], (at[1] * taps + tap) * weight[1] + c, yAt);
+        visitor.product(xAt + c * shape.xStrides()[1], (at[1] * taps + tap) * weight[1] + c, yAt);
       }
     } while (next(at, limits));
   }

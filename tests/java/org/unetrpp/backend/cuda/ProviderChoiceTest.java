@@ -19,9 +19,9 @@ class ProviderChoiceTest {
   private static final Ones WORK = new Ones(1000);
 
   private final List<String> log = new ArrayList<>();
-  private ChoiceTable table = ChoiceTable.inMemory();
+  private final ChoiceTable table = ChoiceTable.inMemory();
   private Policy policy = Policy.MEASURED;
-  private EmulatedContext emulated = new EmulatedContext();
+  private final EmulatedContext emulated = new EmulatedContext();
   private final Writer own = new Writer("own", 1);
 
   /** Who wrote last is asked for the time. */
@@ -61,6 +61,8 @@ class ProviderChoiceTest {
       }
     }
 
+    /** What is written at {@code index}, 1 if it is right. */
+    @SuppressWarnings("UnusedVariable") // of those who err in some places
     float value(long index) {
       return 1;
     }
@@ -113,13 +115,17 @@ class ProviderChoiceTest {
   }
 
   private ProviderChoice<Writer, Ones> choice(List<Loaded> libraries) {
+    return choice(emulated, libraries);
+  }
+
+  private ProviderChoice<Writer, Ones> choice(EmulatedContext on, List<Loaded> libraries) {
     Stopwatch stopwatch =
         work -> {
           work.run();
           return lastMillis;
         };
     return new ProviderChoice<>(
-        emulated.context(), policy, own, libraries, stopwatch, table, log::add);
+        on.context(), policy, own, libraries, stopwatch, table, log::add);
   }
 
   @Test
@@ -301,9 +307,11 @@ class ProviderChoiceTest {
 
   @Test
   void withoutMemoryToTryOwnIsTaken() {
-    emulated.close();
-    emulated = new EmulatedContext(6000); // one result of 4000 bytes, not two
-    assertThat(choice(new Writer("library", 0.1)).of(WORK)).isSameAs(own);
+    // One result of 4000 bytes, not two.
+    try (EmulatedContext small = new EmulatedContext(6000)) {
+      Loaded library = new Loaded(new Writer("library", 0.1), null);
+      assertThat(choice(small, List.of(library)).of(WORK)).isSameAs(own);
+    }
     assertThat(log).hasSize(1).first().asString().contains("no memory");
     assertThat(table.provider("1000 ones")).isNull();
   }

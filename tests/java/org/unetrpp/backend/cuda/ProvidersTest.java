@@ -45,11 +45,7 @@ class ProvidersTest {
 
   private Providers both() {
     return new Providers(
-        (_, _) -> cudnn,
-        (_, _) -> cublas,
-        Precision.FLOAT32,
-        () -> Optional.of(folder),
-        log::add);
+        (_, _) -> cudnn, (_, _) -> cublas, Precision.FLOAT32, () -> Optional.of(folder), log::add);
   }
 
   @Test
@@ -116,8 +112,7 @@ class ProvidersTest {
             return "libcudnn.so.9 was not found";
           }
         };
-    return new Providers(
-        missing, (_, _) -> cublas, Precision.FLOAT32, Optional::empty, log::add);
+    return new Providers(missing, (_, _) -> cublas, Precision.FLOAT32, Optional::empty, log::add);
   }
 
   @Test
@@ -158,8 +153,7 @@ class ProvidersTest {
       assertThat(opened.convolutions()).isInstanceOf(OwnConvolutions.class);
       assertThat(opened.products()).isInstanceOf(OwnMatrixProducts.class);
       assertThat(log)
-          .containsExactly(
-              "without cuDNN: libcudnn.so.9", "without cuBLAS: cublasCreate: code 1");
+          .containsExactly("without cuDNN: libcudnn.so.9", "without cuBLAS: cublasCreate: code 1");
     }
   }
 
@@ -187,8 +181,7 @@ class ProvidersTest {
       Buffer y = backend.scopes().allocate(DType.FLOAT32, grid.rows() * 3);
       Buffer expected = backend.scopes().allocate(DType.FLOAT32, grid.rows() * 3);
       backend.convolution(x, weight, bias, y, grid, Convolution.same3(2, 3));
-      new ReferenceConvolutions()
-          .forward(x, weight, bias, expected, grid, Convolution.same3(2, 3));
+      new ReferenceConvolutions().forward(x, weight, bias, expected, grid, Convolution.same3(2, 3));
       assertThat(backend.download(y))
           .usingComparatorWithPrecision(1e-5f) // sums of 54 products below 1
           .containsExactly(backend.download(expected));
@@ -218,8 +211,7 @@ class ProvidersTest {
       try (EmulatedContext emulated = new EmulatedContext()) {
         CudaContext context = emulated.context();
         ChoiceTable table = ChoiceTable.of(file, log::add);
-        var cudnnConvolutions =
-            new CudnnConvolutions(context, library, Precision.FLOAT32, table);
+        var cudnnConvolutions = new CudnnConvolutions(context, library, Precision.FLOAT32, table);
         int[] timed = {0};
         Stopwatch stopwatch = _ -> 2.0 - timed[0]++; // the second is quicker
         var measured =

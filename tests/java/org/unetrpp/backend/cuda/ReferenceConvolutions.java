@@ -18,23 +18,27 @@ final class ReferenceConvolutions implements Convolutions {
   @Override
   public void forward(
       Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
-    with(y, call ->
-        call.reference.convolution(
-            call.copy(x),
-            call.copy(weight),
-            bias == null ? null : call.copy(bias),
-            call.result,
-            grid,
-            shape));
+    with(
+        y,
+        call ->
+            call.reference.convolution(
+                call.copy(x),
+                call.copy(weight),
+                bias == null ? null : call.copy(bias),
+                call.result,
+                grid,
+                shape));
   }
 
   @Override
   public void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
-    with(dx, call ->
-        call.reference
-            .training()
-            .convolutionBackwardData(
-                call.copy(dy), call.copy(weight), call.result, grid, shape));
+    with(
+        dx,
+        call ->
+            call.reference
+                .training()
+                .convolutionBackwardData(
+                    call.copy(dy), call.copy(weight), call.result, grid, shape));
   }
 
   @Override
@@ -43,11 +47,13 @@ final class ReferenceConvolutions implements Convolutions {
     if (dbias != null) {
       throw new UnsupportedOperationException("dbias");
     }
-    with(dweight, call ->
-        call.reference
-            .training()
-            .convolutionBackwardWeights(
-                call.copy(x), call.copy(dy), call.result, null, grid, shape));
+    with(
+        dweight,
+        call ->
+            call.reference
+                .training()
+                .convolutionBackwardWeights(
+                    call.copy(x), call.copy(dy), call.result, null, grid, shape));
   }
 
   private record Call(ReferenceBackend reference, Buffer result) {

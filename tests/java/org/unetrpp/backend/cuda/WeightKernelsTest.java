@@ -42,26 +42,21 @@ class WeightKernelsTest {
     try (EmulatedContext emulated = new EmulatedContext();
         var _ = emulated.context().scopes().open()) {
       WeightKernels kernels = new WeightKernels(emulated.context());
-      float[] weight =
-          EmulatedContext.random(new Random(1), DType.FLOAT32, (long) in * out * taps);
+      float[] weight = EmulatedContext.random(new Random(1), DType.FLOAT32, (long) in * out * taps);
       float[] expected = new float[weight.length];
       for (int o = 0; o < out; o++) {
         for (int i = 0; i < in; i++) {
           for (int tap = 0; tap < taps; tap++) {
             float value = weight[(o * in + i) * taps + tap];
             expected[(o * taps + tap) * in + i] =
-                dtype == DType.FLOAT32
-                    ? value
-                    : BFloat16.toFloat(BFloat16.fromFloat(value));
+                dtype == DType.FLOAT32 ? value : BFloat16.toFloat(BFloat16.fromFloat(value));
           }
         }
       }
-      Buffer packed =
-          kernels.packed(emulated.buffer(DType.FLOAT32, weight), dtype, shape);
+      Buffer packed = kernels.packed(emulated.buffer(DType.FLOAT32, weight), dtype, shape);
       assertThat(EmulatedContext.values(packed)).isEqualTo(expected);
 
-      float[] before =
-          EmulatedContext.random(new Random(2), DType.FLOAT32, weight.length);
+      float[] before = EmulatedContext.random(new Random(2), DType.FLOAT32, weight.length);
       Buffer dweight = emulated.buffer(DType.FLOAT32, before);
       kernels.addUnpacked(packed, dweight, shape);
       float[] sums = new float[weight.length];

@@ -175,8 +175,7 @@ final class ChoiceTable {
     if (choice == null || choice.provider() == null) {
       throw new JsonParseException("a choice without a provider");
     }
-    return new Choice(
-        choice.provider(), orEmpty(choice.millis()), orEmpty(choice.problems()));
+    return new Choice(choice.provider(), orEmpty(choice.millis()), orEmpty(choice.problems()));
   }
 
   private static <V> Map<String, V> orEmpty(@Nullable Map<String, V> map) {

@@ -71,7 +71,7 @@ record ConvolutionWork(
       return BFLOAT_TOLERANCE;
     }
     return switch (precision) {
-      case FLOAT32 -> FLOAT_TOLERANCE + FLOAT_TOLERANCE_OF_ROOT * Math.sqrt(terms);
+      case FLOAT32 -> FLOAT_TOLERANCE + FLOAT_TOLERANCE_OF_ROOT * Math.sqrt((double) terms);
       case TENSOR_FLOAT32 -> TENSOR_FLOAT_TOLERANCE;
     };
   }

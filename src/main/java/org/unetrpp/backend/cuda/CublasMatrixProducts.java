@@ -12,8 +12,7 @@ import org.unetrpp.memory.DType;
  *
  * <p>cuBLAS wants both factors of one type: a float32 factor of a bfloat16 one is rounded.
  */
-final class CublasMatrixProducts
-    implements MatrixProducts, Library<MatrixProducts, ProductWork> {
+final class CublasMatrixProducts implements MatrixProducts, Library<MatrixProducts, ProductWork> {
   private static final int BFLOAT16_MAJOR = 8; // compute capability that bfloat16 begins with
 
   private final CudaContext context;
@@ -49,9 +48,7 @@ final class CublasMatrixProducts
     if (work.a() == DType.FLOAT32 && work.b() == DType.FLOAT32 && work.c() == DType.FLOAT32) {
       return null;
     }
-    return context.driver().device().major() < BFLOAT16_MAJOR
-        ? "the device has no bfloat16"
-        : null;
+    return context.driver().device().major() < BFLOAT16_MAJOR ? "the device has no bfloat16" : null;
   }
 
   @Override
@@ -62,8 +59,7 @@ final class CublasMatrixProducts
       boolean transposeB,
       MatrixView c,
       boolean accumulate) {
-    DType factors =
-        a.buffer().dtype() == b.buffer().dtype() ? a.buffer().dtype() : DType.BFLOAT16;
+    DType factors = a.buffer().dtype() == b.buffer().dtype() ? a.buffer().dtype() : DType.BFLOAT16;
     boolean wide = factors == DType.FLOAT32 && c.buffer().dtype() != DType.FLOAT32;
     int terms = transposeA ? a.rows() : a.columns();
     try (var _ = context.scopes().open()) {
@@ -95,8 +91,7 @@ final class CublasMatrixProducts
     Buffer values = covering(matrix);
     Buffer converted = context.scopes().allocate(dtype, values.elements());
     elements.copy(values, converted);
-    return new MatrixView(
-        converted, 0, matrix.rows(), matrix.columns(), matrix.rowStride());
+    return new MatrixView(converted, 0, matrix.rows(), matrix.columns(), matrix.rowStride());
   }
 
   /** The part of the buffer from the matrix's first element to its last. */

@@ -21,8 +21,7 @@ import org.unetrpp.memory.DType;
  * <p>Gradients of weights come out of cuDNN in the type of the activations, and are added in
  * float32.
  */
-final class CudnnConvolutions
-    implements Convolutions, Library<Convolutions, ConvolutionWork> {
+final class CudnnConvolutions implements Convolutions, Library<Convolutions, ConvolutionWork> {
   private static final long WORKSPACE_BOUND = 256L << 20;
   private static final int TENSOR_CORE_CHANNELS = 8; // bfloat16 channels in 16 bytes
   private static final int BFLOAT16_MAJOR = 8; // compute capability that bfloat16 begins with
@@ -143,17 +142,13 @@ final class CudnnConvolutions
 
   /** Address of workspace of the innermost scope; 0 if none is needed. */
   private long workspace(long bytes) {
-    return bytes == 0
-        ? 0
-        : context.floats(Math.ceilDiv(bytes, DType.FLOAT32.bytes())).address();
+    return bytes == 0 ? 0 : context.floats(Math.ceilDiv(bytes, DType.FLOAT32.bytes())).address();
   }
 
   private Prepared prepare(ConvolutionWork work, Buffer x, Buffer packed, Buffer y) {
     Cudnn.Plan plan =
         cudnn.plan(
-            work.direction(),
-            CudnnLayout.of(work.dtype(), work.grid(), work.shape()),
-            precision);
+            work.direction(), CudnnLayout.of(work.dtype(), work.grid(), work.shape()), precision);
     try {
       OptionalInt before = table.algorithm(work.key());
       int algorithm =
@@ -175,8 +170,7 @@ final class CudnnConvolutions
     return bytes >= 0 && bytes <= WORKSPACE_BOUND;
   }
 
-  private int quickest(
-      ConvolutionWork work, Cudnn.Plan plan, Buffer x, Buffer packed, Buffer y) {
+  private int quickest(ConvolutionWork work, Cudnn.Plan plan, Buffer x, Buffer packed, Buffer y) {
     long bytes = 0;
     for (int algorithm = 0; algorithm < cudnn.algorithms(work.direction()); algorithm++) {
       if (isUsable(plan, work.direction(), algorithm)) {
@@ -186,16 +180,14 @@ final class CudnnConvolutions
     try (var _ = context.scopes().open()) {
       int algorithm =
           cudnn
-              .measure(
-                  plan, x.address(), packed.address(), y.address(), workspace(bytes), bytes)
+              .measure(plan, x.address(), packed.address(), y.address(), workspace(bytes), bytes)
               .stream()
               .filter(Cudnn.Measured::deterministic)
               .mapToInt(Cudnn.Measured::algorithm)
               .filter(candidate -> isUsable(plan, work.direction(), candidate))
               .findFirst()
               .orElseThrow(() ->
-                  new CudaException(
-                      "cuDNN %d has no deterministic algorithm".formatted(version)));
+                  new CudaException("cuDNN %d has no deterministic algorithm".formatted(version)));
       table.chooseAlgorithm(work.key(), algorithm);
       return algorithm;
     }

@@ -35,8 +35,7 @@ final class EventStopwatch implements Stopwatch {
     }
   }
 
-  private double series(
-      Runnable work, int repeats, CudaDriver.Event begin, CudaDriver.Event end) {
+  private double series(Runnable work, int repeats, CudaDriver.Event begin, CudaDriver.Event end) {
     driver.record(begin, stream);
     for (int i = 0; i < repeats; i++) {
       work.run();

@@ -14,8 +14,7 @@ final class MeasuredConvolutions implements Convolutions {
   private final ProviderChoice<Convolutions, ConvolutionWork> choice;
   private final Precision precision;
 
-  MeasuredConvolutions(
-      ProviderChoice<Convolutions, ConvolutionWork> choice, Precision precision) {
+  MeasuredConvolutions(ProviderChoice<Convolutions, ConvolutionWork> choice, Precision precision) {
     this.choice = choice;
     this.precision = precision;
   }

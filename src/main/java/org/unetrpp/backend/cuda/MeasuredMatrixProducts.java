@@ -8,8 +8,7 @@ final class MeasuredMatrixProducts implements MatrixProducts {
   private final ProviderChoice<MatrixProducts, ProductWork> choice;
   private final Precision precision;
 
-  MeasuredMatrixProducts(
-      ProviderChoice<MatrixProducts, ProductWork> choice, Precision precision) {
+  MeasuredMatrixProducts(ProviderChoice<MatrixProducts, ProductWork> choice, Precision precision) {
     this.choice = choice;
     this.precision = precision;
   }
@@ -29,8 +28,7 @@ final class MeasuredMatrixProducts implements MatrixProducts {
       boolean accumulate) {
     MatrixProducts provider =
         isUsual(a) && isUsual(b) && isUsual(c)
-            ? choice.of(
-                ProductWork.of(a, transposeA, b, transposeB, c, accumulate, precision))
+            ? choice.of(ProductWork.of(a, transposeA, b, transposeB, c, accumulate, precision))
             : choice.own();
     provider.product(a, transposeA, b, transposeB, c, accumulate);
   }

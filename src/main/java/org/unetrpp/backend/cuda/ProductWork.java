@@ -72,8 +72,7 @@ record ProductWork(
   @Override
   public double tolerance() {
     boolean rounded = a == DType.BFLOAT16 || b == DType.BFLOAT16 || c == DType.BFLOAT16;
-    return ConvolutionWork.tolerance(
-        rounded ? DType.BFLOAT16 : DType.FLOAT32, precision, terms);
+    return ConvolutionWork.tolerance(rounded ? DType.BFLOAT16 : DType.FLOAT32, precision, terms);
   }
 
   @Override

@@ -141,8 +141,7 @@ final class ProviderChoice<P extends Provider, W extends Work<P>> {
     return quickest(work, trial, agreeing, expected, problems);
   }
 
-  private @Nullable String problem(
-      W work, Work.Trial<P> trial, P candidate, Buffer expected) {
+  private @Nullable String problem(W work, Work.Trial<P> trial, P candidate, Buffer expected) {
     try (var _ = context.scopes().open()) {
       Buffer actual = trial.output();
       trial.run(candidate, actual);
@@ -162,11 +161,7 @@ final class ProviderChoice<P extends Provider, W extends Work<P>> {
   }
 
   private P quickest(
-      W work,
-      Work.Trial<P> trial,
-      List<P> agreeing,
-      Buffer output,
-      Map<String, String> problems) {
+      W work, Work.Trial<P> trial, List<P> agreeing, Buffer output, Map<String, String> problems) {
     P best = own;
     Map<String, Double> millis = new LinkedHashMap<>();
     if (!agreeing.isEmpty()) {

@@ -77,8 +77,7 @@ public final class Providers {
 
   /** Own kernels for everything. */
   public static Providers own() {
-    return new Providers(
-        new None<>(), new None<>(), Precision.FLOAT32, Optional::empty, _ -> {});
+    return new Providers(new None<>(), new None<>(), Precision.FLOAT32, Optional::empty, _ -> {});
   }
 
   /**
@@ -188,8 +187,7 @@ public final class Providers {
     return new Opened(convolutions, products, libraries);
   }
 
-  private <L> @Nullable L open(
-      String name, Opener<L> opener, Policy policy, CudaContext context) {
+  private <L> @Nullable L open(String name, Opener<L> opener, Policy policy, CudaContext context) {
     if (policy == Policy.OWN) {
       return null;
     }
@@ -216,12 +214,7 @@ public final class Providers {
       return ChoiceTable.inMemory();
     }
     String device =
-        context
-            .driver()
-            .device()
-            .name()
-            .toLowerCase(Locale.ROOT)
-            .replaceAll("[^a-z0-9]+", "-");
+        context.driver().device().name().toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]+", "-");
     String name =
         "%s-cudnn-%s-cublas-%s-%s.json"
             .formatted(

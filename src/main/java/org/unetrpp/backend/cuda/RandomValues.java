@@ -37,9 +37,7 @@ final class RandomValues {
           arena.allocate(Math.max(1, filled * buffer.dtype().bytes()), Long.BYTES);
       write(values, filled, buffer.dtype(), new SplittableRandom(seed));
       driver.copyToDevice(
-          values.asSlice(0, filled * buffer.dtype().bytes()),
-          buffer.address(),
-          context.stream());
+          values.asSlice(0, filled * buffer.dtype().bytes()), buffer.address(), context.stream());
       driver.synchronize(context.stream());
     }
     while (filled < buffer.elements()) {

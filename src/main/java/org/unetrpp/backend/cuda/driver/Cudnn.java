@@ -78,13 +78,7 @@ public interface Cudnn extends AutoCloseable {
 
   /** Queues a convolution, with the addresses of {@link #measure}. */
   void run(
-      Plan plan,
-      int algorithm,
-      long x,
-      long weight,
-      long y,
-      long workspace,
-      long workspaceBytes);
+      Plan plan, int algorithm, long x, long weight, long y, long workspace, long workspaceBytes);
 
   @Override
   void close();

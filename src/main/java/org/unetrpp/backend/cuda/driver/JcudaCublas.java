@@ -37,9 +37,7 @@ public final class JcudaCublas implements Cublas {
     try {
       // A new stream takes the workspace away, so it comes first. Work of a workspace of its own
       // adds in the same order every time.
-      check(
-          "cublasSetStream",
-          JCublas2.cublasSetStream(handle, new cudaStream_t(stream.handle())));
+      check("cublasSetStream", JCublas2.cublasSetStream(handle, new cudaStream_t(stream.handle())));
       allocated = driver.allocate(WORKSPACE_BYTES);
       check(
           "cublasSetWorkspace",

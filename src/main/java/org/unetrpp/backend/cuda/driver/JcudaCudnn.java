@@ -77,8 +77,7 @@ public final class JcudaCudnn implements Cudnn {
       check("cudnnCreateFilterDescriptor", JCudnn.cudnnCreateFilterDescriptor(weight));
       destroyers.add(() -> JCudnn.cudnnDestroyFilterDescriptor(weight));
       check(
-          "cudnnCreateConvolutionDescriptor",
-          JCudnn.cudnnCreateConvolutionDescriptor(convolution));
+          "cudnnCreateConvolutionDescriptor", JCudnn.cudnnCreateConvolutionDescriptor(convolution));
       destroyers.add(() -> JCudnn.cudnnDestroyConvolutionDescriptor(convolution));
     }
 
@@ -296,19 +295,13 @@ public final class JcudaCudnn implements Cudnn {
                 result.algorithm(),
                 result.millis(),
                 result.determinism() == cudnnDeterminism.CUDNN_DETERMINISTIC))
-        .sorted(Comparator.comparing(Measured::millis))
+        .sorted(Comparator.comparingDouble(Measured::millis))
         .toList();
   }
 
   @Override
   public void run(
-      Plan plan,
-      int algorithm,
-      long x,
-      long weight,
-      long y,
-      long workspace,
-      long workspaceBytes) {
+      Plan plan, int algorithm, long x, long weight, long y, long workspace, long workspaceBytes) {
     Descriptors p = (Descriptors) plan;
     Pointer xPointer = new DeviceAddress(x);
     Pointer weightPointer = new DeviceAddress(weight);
