@@ -124,8 +124,7 @@ class ProviderChoiceTest {
           work.run();
           return lastMillis;
         };
-    return new ProviderChoice<>(
-        on.context(), policy, own, libraries, stopwatch, table, log::add);
+    return new ProviderChoice<>(on.context(), policy, own, libraries, stopwatch, table, log::add);
   }
 
   @Test
