@@ -39,6 +39,7 @@ __device__ __forceinline__ void add_products(const float* rows, int stride, int 
   }
   int k = 0;
   if (reinterpret_cast<unsigned long long>(rows) % sizeof(float4) == 0) {
+#pragma unroll 1
     for (; k + 4 <= terms; k += 4) {
       float factors[4][kWide];
 #pragma unroll
@@ -156,6 +157,7 @@ struct Tokens {
 
   /// The warp's rows of LayerNorm(x + positions), zero behind the last token; what normalizes them.
   __device__ void load(int first, float* rows, int stride, float2 (&statistics)[kRows]) const {
+#pragma unroll
     for (int i = 0; i < kRows; i++) {
       const int token = first + i;
       float* row = rows + i * stride;
@@ -206,6 +208,7 @@ __device__ __forceinline__ void add_outer_products_high(const float* a, int a_st
     const int j = task % quads * 4;
     const float* b_column = b + i / head_rows * head_stride + j;
     float sums[kHigh][4] = {};
+#pragma unroll 2
     for (int t = 0; t < tokens; t++) {
       const float4 factors = *reinterpret_cast<const float4*>(b_column + t * b_stride);
       const float x = value(factors.x), y = value(factors.y);

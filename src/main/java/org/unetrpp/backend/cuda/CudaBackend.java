@@ -9,7 +9,6 @@ import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.Boxes;
 import org.unetrpp.backend.ChannelNorm;
-import org.unetrpp.backend.ComposedTrainingBoxes;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.MatrixView;
@@ -88,7 +87,7 @@ public final class CudaBackend implements Backend {
     columns = new ColumnKernels(context);
     training = new CudaTraining(this);
     boxes = new CudaBoxes(this);
-    trainingBoxes = new ComposedTrainingBoxes(this);
+    trainingBoxes = new CudaTrainingBoxes(this);
   }
 
   CudaContext context() {
