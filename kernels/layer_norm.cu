@@ -65,11 +65,15 @@ __device__ __forceinline__ void layer_norm_backward(const T* dy, const T* x, con
   const long long first = blockIdx.x * chunk;
   const long long end = min(rows, first + chunk);
 
+  constexpr bool kHoldsScale = K * V <= 8;  // else registers are better used
   float scale[K][V], dgamma[K][V] = {}, dbeta[K][V] = {};
-#pragma unroll
-  for (int k = 0; k < K; k++) {
+  auto load_scale = [&](int k) {
     const int c = (lane + k * lanes) * V;
     load_parameters(c < channels ? gamma + c : nullptr, 0.0f, scale[k]);
+  };
+  if (kHoldsScale) {
+#pragma unroll
+    for (int k = 0; k < K; k++) load_scale(k);
   }
 
   for (long long base = first; base < end; base += kWarps * rows_of_warp) {
@@ -106,6 +110,7 @@ __device__ __forceinline__ void layer_norm_backward(const T* dy, const T* x, con
     float gradient_sum = 0.0f, product_sum = 0.0f;
 #pragma unroll
     for (int k = 0; k < K; k++) {
+      if (!kHoldsScale) load_scale(k);
 #pragma unroll
       for (int v = 0; v < V; v++) {
         values[k][v] *= rstd;  // h from here on

@@ -30,12 +30,15 @@ class LayeringTest {
       backend           : memory grid
       backend.reference : backend memory grid
       backend.cpu       : backend memory grid
+      backend.cuda.natives :
+      backend.cuda.driver  : backend.cuda.natives memory files
+      backend.cuda      : backend.cuda.driver backend.cuda.natives backend memory grid files
       tensor            : backend memory
       ops               : tensor backend memory grid
       nn                : ops tensor backend memory grid
       model             : nn ops tensor backend memory grid
       pipeline          : image files grid
-      engine            : backend.cpu backend memory
+      engine            : backend.cuda.driver backend.cuda backend.cpu backend memory
       inference         : engine pipeline model nn tensor backend memory weights image files grid
       drawing           : files
       preview           : drawing inference image files grid
@@ -78,8 +81,10 @@ class LayeringTest {
         layer.getKey().matches("cli|convert")
             ? Stream.of("picocli..", "com.sun.management..")
             : Stream.empty();
+    Stream<String> calls =
+        layer.getKey().matches("backend\\.cuda(\\.\\w+)?") ? Stream.of("jcuda..") : Stream.empty();
     String[] allowed =
-        Stream.of(Stream.concat(own, below).map(ROOT::concat), outside, commands)
+        Stream.of(Stream.concat(own, below).map(ROOT::concat), outside, commands, calls)
             .flatMap(names -> names)
             .toArray(String[]::new);
     classes()

@@ -129,9 +129,7 @@ final class ConvolutionCases {
         (backend, v) -> {
           Buffer dy = v.activations(outputs);
           Buffer dx = v.unwritten(inputs);
-          backend
-              .training()
-              .convolutionBackwardData(dy, v.parameters(weights(s)), dx, grid, s);
+          backend.training().convolutionBackwardData(dy, v.parameters(weights(s)), dx, grid, s);
           v.result("dx", dx);
         });
     add(
@@ -203,14 +201,11 @@ final class ConvolutionCases {
     afterChange(
         "uploaded again",
         (backend, v, weight) ->
-            backend.upload(
-                backend.download(v.parameters(weight.elements())), weight));
-    afterChange(
-        "cleared", (backend, _, weight) -> backend.training().clear(weight));
+            backend.upload(backend.download(v.parameters(weight.elements())), weight));
+    afterChange("cleared", (backend, _, weight) -> backend.training().clear(weight));
     afterChange(
         "copied over",
-        (backend, v, weight) ->
-            backend.training().copy(v.parameters(weight.elements()), weight));
+        (backend, v, weight) -> backend.training().copy(v.parameters(weight.elements()), weight));
     afterChange(
         "moved by SGD",
         (backend, v, weight) -> {
@@ -272,30 +267,58 @@ final class ConvolutionCases {
     Buffer twelve = v.activations(grid.rows() * 12);
     Buffer few = v.activations(halves.rows() * 3);
     TrainingPrimitives training = backend.training();
-    show(v, when + ", 1x1x1", grid.rows() * 12, y ->
-        backend.convolution(eight, weight, null, y, grid, pointwise));
-    show(v, when + ", dx of 1x1x1", grid.rows() * 8, dx ->
-        training.convolutionBackwardData(twelve, weight, dx, grid, pointwise));
-    show(v, when + ", 1x1x3", grid.rows() * 8, y ->
-        backend.convolution(four, weight, null, y, grid, kernel3));
-    show(v, when + ", dx of 1x1x3", grid.rows() * 4, dx ->
-        training.convolutionBackwardData(eight, weight, dx, grid, kernel3));
-    show(v, when + ", patches", halves.rows() * 3, y ->
-        backend.convolution(four, weight, null, y, grid, patches));
-    show(v, when + ", dx of patches", grid.rows() * 4, dx ->
-        training.convolutionBackwardData(few, weight, dx, grid, patches));
-    show(v, when + ", transposed", grid.rows() * 4, y ->
-        backend.transposedConvolution(few, weight, y, halves, transposed));
-    show(v, when + ", dx of transposed", halves.rows() * 3, dx ->
-        training.transposedConvolutionBackwardData(four, weight, dx, halves, transposed));
-    show(v, when + ", product", 8 * 12, y ->
-        backend.matrixProduct(
-            MatrixView.of(eight.slice(0, 64), 8),
-            false,
-            MatrixView.of(weight, 8),
-            true,
-            MatrixView.of(y, 12),
-            false));
+    show(
+        v,
+        when + ", 1x1x1",
+        grid.rows() * 12,
+        y -> backend.convolution(eight, weight, null, y, grid, pointwise));
+    show(
+        v,
+        when + ", dx of 1x1x1",
+        grid.rows() * 8,
+        dx -> training.convolutionBackwardData(twelve, weight, dx, grid, pointwise));
+    show(
+        v,
+        when + ", 1x1x3",
+        grid.rows() * 8,
+        y -> backend.convolution(four, weight, null, y, grid, kernel3));
+    show(
+        v,
+        when + ", dx of 1x1x3",
+        grid.rows() * 4,
+        dx -> training.convolutionBackwardData(eight, weight, dx, grid, kernel3));
+    show(
+        v,
+        when + ", patches",
+        halves.rows() * 3,
+        y -> backend.convolution(four, weight, null, y, grid, patches));
+    show(
+        v,
+        when + ", dx of patches",
+        grid.rows() * 4,
+        dx -> training.convolutionBackwardData(few, weight, dx, grid, patches));
+    show(
+        v,
+        when + ", transposed",
+        grid.rows() * 4,
+        y -> backend.transposedConvolution(few, weight, y, halves, transposed));
+    show(
+        v,
+        when + ", dx of transposed",
+        halves.rows() * 3,
+        dx -> training.transposedConvolutionBackwardData(four, weight, dx, halves, transposed));
+    show(
+        v,
+        when + ", product",
+        8 * 12,
+        y ->
+            backend.matrixProduct(
+                MatrixView.of(eight.slice(0, 64), 8),
+                false,
+                MatrixView.of(weight, 8),
+                true,
+                MatrixView.of(y, 12),
+                false));
   }
 
   /** Writes a buffer. */

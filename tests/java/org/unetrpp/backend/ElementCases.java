@@ -34,7 +34,7 @@ final class ElementCases {
   }
 
   private void activation() {
-    for (int count : new int[] {1, 4095, 20001}) {
+    for (int count : new int[] {1, 4095, 100_001}) {
       add(
           "LeakyReLU of %d values".formatted(count),
           (backend, v) -> {
@@ -82,7 +82,9 @@ final class ElementCases {
   }
 
   private void sums() {
-    int[][] shapes = {{10, 10}, {20001, 20001}, {20000, 10}, {18000, 6000}, {12, 1}, {9999, 33}};
+    int[][] shapes = {
+      {10, 10}, {70_001, 70_001}, {90_000, 10}, {90_000, 30_000}, {12, 1}, {9999, 33}
+    };
     for (int[] shape : shapes) {
       for (Role role : Role.values()) {
         add(
@@ -99,7 +101,7 @@ final class ElementCases {
       }
     }
     for (int channels : new int[] {1, 3, 32, 257}) {
-      int rows = 12_000 / channels;
+      int rows = 150_000 / channels;
       add(
           "sum scaled by channel, %d rows of %d".formatted(rows, channels),
           (backend, v) -> {
@@ -131,7 +133,7 @@ final class ElementCases {
   }
 
   private void scales() {
-    int[][] shapes = {{4, 1100}, {3, 2}, {2000, 1}, {1, 5}, {8, 5001}};
+    int[][] shapes = {{4, 1100}, {3, 2}, {9000, 1}, {1, 5}, {8, 7501}};
     for (int[] shape : shapes) {
       long count = (long) shape[0] * shape[1];
       for (Role role : Role.values()) {
@@ -159,7 +161,7 @@ final class ElementCases {
   }
 
   private void layout() {
-    int[][] shapes = {{1, 1}, {14, 1100}, {4, 1024}, {256, 64}, {3, 2001}, {33, 31}};
+    int[][] shapes = {{1, 1}, {14, 5000}, {4, 4096}, {256, 64}, {3, 9001}, {33, 31}};
     for (int[] shape : shapes) {
       Grid grid = new Grid(2, new Extents(1, 1, shape[1]));
       add(
@@ -174,7 +176,7 @@ final class ElementCases {
             v.exactResult("channels first", first);
           });
     }
-    for (int count : new int[] {1, 7, 20001}) {
+    for (int count : new int[] {1, 7, 70_001}) {
       add(
           "copies and zeros, %d values".formatted(count),
           (backend, v) -> {
@@ -202,7 +204,7 @@ final class ElementCases {
   }
 
   private void softmax() {
-    int[][] shapes = {{1, 1}, {5, 3}, {1000, 8}, {700, 64}, {17, 33}, {3, 1500}, {9, 512}};
+    int[][] shapes = {{1, 1}, {5, 3}, {1000, 8}, {3000, 64}, {17, 33}, {3, 1500}, {9, 512}};
     for (int[] shape : shapes) {
       int rows = shape[0];
       int columns = shape[1];

@@ -28,7 +28,7 @@ final class LossCases {
 
   private void sums() {
     lossSums(2, 2, 5, 1);
-    lossSums(2, 14, 1500, 3);
+    lossSums(2, 14, 3000, 3);
     lossSums(1, 4, 2048, 60);
     lossSums(3, 3, 1025, 0.1);
     lossSums(2, 1, 7, 1);
@@ -100,7 +100,7 @@ final class LossCases {
   }
 
   private void optimizers() {
-    for (int count : new int[] {1, 4097, 30_001}) {
+    for (int count : new int[] {1, 4097, 70_001}) {
       add(
           "sum of the squares of %d values".formatted(count),
           (backend, v) -> {
@@ -113,7 +113,9 @@ final class LossCases {
             Buffer values = v.parameters(count);
             Buffer velocity = v.parameters(count);
             Buffer gradients = v.parameters(count);
-            backend.training().sgd(values, gradients, velocity, new SgdUpdate(0.01, 0.99, 3e-5, 0.5));
+            backend
+                .training()
+                .sgd(values, gradients, velocity, new SgdUpdate(0.01, 0.99, 3e-5, 0.5));
             v.result("values", values);
             v.result("velocity", velocity);
           });

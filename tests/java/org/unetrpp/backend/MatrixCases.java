@@ -44,10 +44,11 @@ final class MatrixCases {
     product(8, 8, 1027, true, false); // queries with keys of one head
     product(8, 1500, 64, false, true); // values with maps
     product(256, 256, 64, true, false);
+    product(600, 700, 33, false, true);
+    product(300, 9, 2500, false, true);
   }
 
-  private void product(
-      int rows, int columns, int inner, boolean transposeA, boolean transposeB) {
+  private void product(int rows, int columns, int inner, boolean transposeA, boolean transposeB) {
     String shape =
         "product %d x %d x %d%s%s"
             .formatted(
@@ -55,8 +56,7 @@ final class MatrixCases {
     add(
         transposeA && !transposeB ? shape + " transposed" : shape,
         (backend, v) -> {
-          MatrixView a =
-              v.matrix(ACTIVATION, transposeA ? inner : rows, transposeA ? rows : inner);
+          MatrixView a = v.matrix(ACTIVATION, transposeA ? inner : rows, transposeA ? rows : inner);
           MatrixView b =
               v.matrix(ACTIVATION, transposeB ? columns : inner, transposeB ? inner : columns);
           MatrixView c = v.matrix(ACTIVATION, rows, columns);
@@ -106,8 +106,7 @@ final class MatrixCases {
           "bias on %d rows of %d".formatted(shape[0], shape[1]),
           (backend, v) -> {
             MatrixView x = v.matrix(ACTIVATION, shape[0], shape[1]);
-            MatrixView whole =
-                MatrixView.of(v.activations((long) shape[0] * shape[1]), shape[1]);
+            MatrixView whole = MatrixView.of(v.activations((long) shape[0] * shape[1]), shape[1]);
             Buffer bias = v.parameters(shape[1]);
             backend.addBias(x, bias);
             backend.addBias(whole, bias);
@@ -115,13 +114,12 @@ final class MatrixCases {
             v.result("x without gaps", whole.buffer());
           });
     }
-    for (int[] shape : new int[][] {{1, 1}, {700, 13}, {9000, 3}, {3, 1030}, {2500, 33}}) {
+    for (int[] shape : new int[][] {{1, 1}, {700, 13}, {40_000, 3}, {3, 5000}, {2500, 33}}) {
       add(
           "column sums of %d rows of %d".formatted(shape[0], shape[1]),
           (backend, v) -> {
             MatrixView x = v.matrix(ACTIVATION, shape[0], shape[1]);
-            MatrixView whole =
-                MatrixView.of(v.activations((long) shape[0] * shape[1]), shape[1]);
+            MatrixView whole = MatrixView.of(v.activations((long) shape[0] * shape[1]), shape[1]);
             Buffer sums = v.parameters(shape[1]);
             backend.training().addColumnSums(x, sums);
             v.result("sums", sums);
@@ -129,7 +127,7 @@ final class MatrixCases {
             v.result("sums of both", sums);
           });
     }
-    for (int[] shape : new int[][] {{1, 5000}, {32, 3}, {4097, 1}, {5000, 2}, {33, 700}}) {
+    for (int[] shape : new int[][] {{1, 5000}, {32, 3}, {4097, 1}, {10_000, 2}, {33, 700}}) {
       add(
           "sum of %d runs of %d".formatted(shape[1], shape[0]),
           (backend, v) -> {
@@ -142,7 +140,7 @@ final class MatrixCases {
   }
 
   private void norms() {
-    for (int[] shape : new int[][] {{1, 1}, {2000, 24}, {64, 256}, {37, 5}}) {
+    for (int[] shape : new int[][] {{1, 1}, {4000, 24}, {64, 256}, {37, 5}}) {
       for (Role role : Role.values()) {
         norms(shape[0], shape[1], role);
       }

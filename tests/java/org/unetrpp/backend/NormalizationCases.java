@@ -43,7 +43,7 @@ final class NormalizationCases {
     layerNorm(1, 1, 0);
     layerNorm(3, 7, 0);
     layerNorm(9, 32, 0);
-    layerNorm(1111, 33, 1);
+    layerNorm(5000, 33, 1);
     layerNorm(70, 256, 5);
     layerNorm(5, 512, 0);
     layerNorm(300, 20, 300);
@@ -144,7 +144,7 @@ final class NormalizationCases {
   private void instanceNorms() {
     instanceNorm(2, 7, 20, 21, 16, 0);
     instanceNorm(3, 4, 5, 6, 16, 7);
-    instanceNorm(1, 3, 50, 51, 3, 0);
+    instanceNorm(1, 25, 40, 70, 3, 0);
     instanceNorm(2, 2, 2, 2, 33, 0);
     instanceNorm(1, 40, 20, 10, 2, 1000);
   }

@@ -58,7 +58,8 @@ final class ForwardCommand extends Subcommand {
   @Override
   public Integer call() throws IOException {
     try (ModelFile file = ModelFile.open(model);
-        Backend backend = Engine.open(device.device(), device.threads());
+        Backend backend =
+            Engine.open(device.device(console()), device.threads(), device.computeType());
         var _ = backend.scopes().open();
         Parameters parameters = file.load(backend)) {
       Architecture architecture = file.description().architecture();

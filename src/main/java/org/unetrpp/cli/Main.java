@@ -11,14 +11,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.ServiceLoader;
 import java.util.concurrent.CancellationException;
-import org.unetrpp.engine.Device;
 import org.unetrpp.engine.DeviceUnavailableException;
 import org.unetrpp.files.InvalidFileException;
 import org.unetrpp.inference.EmbeddedModels;
+import org.unetrpp.memory.DeviceMemoryException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.TypeConversionException;
 
 /** Entry point of the command line. */
 @Command(
@@ -58,7 +57,6 @@ public final class Main {
     CommandLine line = new CommandLine(new Main());
     commands.forEach(line::addSubcommand);
     line.setCaseInsensitiveEnumValuesAllowed(true);
-    line.registerConverter(Device.class, Main::device);
     line.setParameterExceptionHandler(Main::usageError);
     line.setExecutionExceptionHandler((exception, command, _) -> failure(exception, command));
     try (var _ = Interruption.watch()) {
@@ -72,14 +70,6 @@ public final class Main {
   private static String outOfMemory(OutOfMemoryError error) {
     return "out of memory (%s); Java may use %s"
         .formatted(error.getMessage(), MemorySize.text(Runtime.getRuntime().maxMemory()));
-  }
-
-  private static Device device(String name) {
-    try {
-      return Device.of(name);
-    } catch (IllegalArgumentException e) {
-      throw new TypeConversionException(e.getMessage());
-    }
   }
 
   private static int usageError(ParameterException exception, String[] args) {
@@ -126,6 +116,7 @@ public final class Main {
       case IllegalArgumentException _,
           ArithmeticException _,
           CommandFailedException _,
+          DeviceMemoryException _,
           DeviceUnavailableException _
           when message != null ->
           firstLine(message);

@@ -81,7 +81,8 @@ final class PlannedParts implements TrainingParts {
               request,
               null,
               plan.schedule().seed() ^ VALIDATION);
-      Backend backend = opened(Engine.open(request.device(), request.threads()));
+      Backend backend =
+          opened(Engine.open(request.device(), request.threads(), request.computeType()));
       trainer =
           opened(
               new NetworkTrainer(

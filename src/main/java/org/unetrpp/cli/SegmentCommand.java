@@ -149,7 +149,9 @@ final class SegmentCommand extends Subcommand {
   private Segmenter openModel() throws IOException {
     String name = model == null ? EmbeddedModels.DEFAULT : model.toString();
     if (model != null && Files.exists(model)) {
-      return Segmenter.open(model, device.device(), device.threads());
+      try (ModelFile file = ModelFile.open(model)) {
+        return segmenter(file);
+      }
     }
     if (!models.contains(name)) {
       if (model != null) {
@@ -164,8 +166,14 @@ final class SegmentCommand extends Subcommand {
               ModelIntroduction.text(name, file.description()),
               List.of(),
               ModelIntroduction.fields(name, file.description()));
-      return Segmenter.open(file, device.device(), device.threads());
+      return segmenter(file);
     }
+  }
+
+  @MustBeClosed
+  private Segmenter segmenter(ModelFile file) {
+    return Segmenter.open(
+        file, device.device(console()), device.threads(), device.computeType());
   }
 
   /** A case that fails does not keep the others from being segmented. */

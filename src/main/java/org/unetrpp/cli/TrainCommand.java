@@ -167,7 +167,14 @@ final class TrainCommand extends Subcommand {
     parts.writePlan(folder.plan(), plan);
     TrainingParts.Request request =
         new TrainingParts.Request(
-            planFile, plan, cases, initialValues, device.device(), device.threads(), workers);
+            planFile,
+            plan,
+            cases,
+            initialValues,
+            device.device(console()),
+            device.computeType(),
+            device.threads(),
+            workers);
     try (TrainingParts.Opened opened = parts.open(request, console())) {
       Interruption.expect(
           LONGEST_STOP, () -> console().info("stopping after this step; it is saved then"));
@@ -238,6 +245,7 @@ final class TrainCommand extends Subcommand {
     if (modelType != StoredType.FLOAT32) {
       words.addAll(List.of("--model-type", modelType.text()));
     }
+    words.addAll(device.words());
     words.add("--resume");
     return String.join(" ", words);
   }

@@ -4,6 +4,7 @@ import com.google.errorprone.annotations.MustBeClosed;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.unetrpp.engine.Device;
+import org.unetrpp.memory.DType;
 import org.unetrpp.planning.Fold;
 import org.unetrpp.planning.TrainingPlan;
 import org.unetrpp.training.BatchSource;
@@ -34,6 +35,7 @@ interface TrainingParts {
    * @param fold the cases
    * @param initialValues of the network
    * @param device where it is trained
+   * @param computeType of activations
    * @param threads of the device, if it is the CPU
    * @param workers threads that prepare batches
    */
@@ -43,6 +45,7 @@ interface TrainingParts {
       Fold fold,
       InitialValues initialValues,
       Device device,
+      DType computeType,
       int threads,
       int workers) {}
 

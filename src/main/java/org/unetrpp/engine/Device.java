@@ -1,5 +1,8 @@
 package org.unetrpp.engine;
 
+import java.util.OptionalInt;
+import org.unetrpp.backend.cuda.driver.CudaDevices;
+
 /** Where a network runs. */
 public sealed interface Device {
   /** The processor of this machine. */
@@ -10,13 +13,17 @@ public sealed interface Device {
 
   /**
    * The device of a name: {@code cpu}, {@code cuda}, {@code cuda:1}, or {@code auto}, which is the
-   * best device that this machine has.
+   * best device that this machine has: the first NVIDIA GPU that can be used, else the processor.
    *
    * @throws IllegalArgumentException if the name is none of these
    */
   static Device of(String name) {
-    if (name.equals("auto") || name.equals("cpu")) {
-      return new Cpu(); // the only device there is an engine for yet
+    if (name.equals("auto")) {
+      OptionalInt gpu = CudaDevices.ofThisMachine().firstUsable();
+      return gpu.isPresent() ? new Cuda(gpu.getAsInt()) : new Cpu();
+    }
+    if (name.equals("cpu")) {
+      return new Cpu();
     }
     if (name.equals("cuda")) {
       return new Cuda(0);

@@ -3,36 +3,75 @@ package org.unetrpp.engine;
 import com.google.errorprone.annotations.MustBeClosed;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.cpu.CpuBackend;
+import org.unetrpp.backend.cuda.CudaBackend;
+import org.unetrpp.backend.cuda.driver.CudaDevices;
+import org.unetrpp.backend.cuda.driver.CudaDriver;
+import org.unetrpp.backend.cuda.driver.CudaException;
+import org.unetrpp.backend.cuda.driver.JcudaDriver;
+import org.unetrpp.memory.DType;
 
 /** Opens the backend of a device. */
 public final class Engine {
   private Engine() {}
 
   /**
-   * Opens a device.
+   * Opens a device that computes in float32.
    *
    * @param threads threads of the CPU backend, 1 or more
    * @throws DeviceUnavailableException if this machine or this build does not have it
    */
   @MustBeClosed
-  @SuppressWarnings("MustBeClosedChecker") // the caller closes what is returned
   public static Backend open(Device device, int threads) {
+    return open(device, threads, DType.FLOAT32);
+  }
+
+  /**
+   * Opens a device.
+   *
+   * @param threads threads of the CPU backend, 1 or more
+   * @param computeType of activations: float32, or bfloat16 on a GPU
+   * @throws DeviceUnavailableException if this machine or this build does not have it, or it does
+   *     not compute in that type
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the caller closes what is returned
+  public static Backend open(Device device, int threads, DType computeType) {
     return switch (device) {
-      case Device.Cpu() -> openCpu(threads);
-      case Device.Cuda(int ordinal) ->
-          throw new DeviceUnavailableException(
-              "cuda:%d: the CUDA engine is not built in yet; use --device cpu".formatted(ordinal));
+      case Device.Cpu() -> openCpu(threads, computeType);
+      case Device.Cuda(int ordinal) -> openCuda(ordinal, computeType);
     };
   }
 
   @MustBeClosed
-  private static Backend openCpu(int threads) {
+  private static Backend openCpu(int threads, DType computeType) {
+    if (computeType != DType.FLOAT32) {
+      throw new DeviceUnavailableException(
+          "cpu: computes in fp32 only; bf16 would be slower and less exact there");
+    }
     try {
       return new CpuBackend(threads);
     } catch (LinkageError e) {
       throw new DeviceUnavailableException("cpu: " + e.getMessage(), e);
+    }
+  }
+
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the backend closes the driver
+  private static Backend openCuda(int ordinal, DType computeType) {
+    CudaDriver driver;
+    try {
+      driver = JcudaDriver.open(ordinal);
+    } catch (CudaException e) {
+      throw new DeviceUnavailableException("cuda:%d: %s".formatted(ordinal, e.getMessage()), e);
+    }
+    try {
+      return new CudaBackend(driver, computeType);
+    } catch (RuntimeException e) {
+      driver.close();
+      throw e;
     }
   }
 
@@ -50,8 +89,16 @@ public final class Engine {
     } catch (LinkageError e) {
       lines.add("cpu: not usable: " + e.getMessage());
     }
-    lines.add("cuda: not usable: the CUDA engine is not built in yet");
+    lines.addAll(CudaDevices.ofThisMachine().report());
     return lines;
+  }
+
+  /**
+   * Why no GPU of a machine with an NVIDIA driver can be used; nothing if one can, or if the
+   * machine has no such driver.
+   */
+  public static Optional<String> whyNoGpu() {
+    return CudaDevices.ofThisMachine().surprise();
   }
 
   /** Threads that the CPU backend uses unless told otherwise: all processors of this machine. */

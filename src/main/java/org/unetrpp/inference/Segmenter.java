@@ -14,6 +14,7 @@ import org.unetrpp.grid.Extents;
 import org.unetrpp.image.Geometry;
 import org.unetrpp.image.LabelVolume;
 import org.unetrpp.image.Volume;
+import org.unetrpp.memory.DType;
 import org.unetrpp.model.UnetrPlusPlus;
 import org.unetrpp.nn.Parameters;
 import org.unetrpp.pipeline.Box;
@@ -96,15 +97,29 @@ public final class Segmenter implements AutoCloseable {
   }
 
   /**
-   * Opens a model of a file that is open, and that may be closed afterwards.
+   * Opens a model of a file that is open, and that may be closed afterwards; activations are
+   * float32.
    *
    * @param threads of the CPU, for preprocessing too; at least 1
    * @throws org.unetrpp.engine.DeviceUnavailableException if this machine does not have the device
    */
   @MustBeClosed
-  @SuppressWarnings("MustBeClosedChecker") // the device lives as long as the segmenter
   public static Segmenter open(ModelFile model, Device device, int threads) {
-    Backend backend = Engine.open(device, threads);
+    return open(model, device, threads, DType.FLOAT32);
+  }
+
+  /**
+   * Opens a model of a file that is open, and that may be closed afterwards.
+   *
+   * @param threads of the CPU, for preprocessing too; at least 1
+   * @param computeType of activations: float32, or bfloat16 on a GPU
+   * @throws org.unetrpp.engine.DeviceUnavailableException if this machine does not have the device,
+   *     or it does not compute in that type
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the device lives as long as the segmenter
+  public static Segmenter open(ModelFile model, Device device, int threads, DType computeType) {
+    Backend backend = Engine.open(device, threads, computeType);
     try {
       return new Segmenter(model.description(), backend, model.load(backend), threads);
     } catch (RuntimeException e) {

@@ -25,11 +25,7 @@ class BatchNormKernelsTest {
           new ChannelNorm.Batch(
               "norm", gamma.device(), beta.device(), mean.device(), variance.device()),
           new ChannelNorm.Batch(
-              "norm",
-              gamma.reference(),
-              beta.reference(),
-              mean.reference(),
-              variance.reference()));
+              "norm", gamma.reference(), beta.reference(), mean.reference(), variance.reference()));
     }
 
     static Norm random(Twin twin, int channels) {

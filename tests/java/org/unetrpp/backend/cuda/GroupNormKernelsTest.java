@@ -26,7 +26,7 @@ class GroupNormKernelsTest {
   }
 
   /** Grid, channels, groups. */
-  private record Shape(int batch, int depth, int height, int width, int channels, int groups) {
+  record Shape(int batch, int depth, int height, int width, int channels, int groups) {
     Grid grid() {
       return new Grid(batch, new Extents(depth, height, width));
     }
@@ -245,10 +245,26 @@ class GroupNormKernelsTest {
       kernels.forwardResidual(
           x.device(), null, null, null, 0.01, activated.device(), shape.grid(), 16, 16, EPSILON);
       kernels.forwardResidual(
-          x.device(), null, null, residual.device(), 0.01, y.device(), shape.grid(), 16, 16,
+          x.device(),
+          null,
+          null,
+          residual.device(),
+          0.01,
+          y.device(),
+          shape.grid(),
+          16,
+          16,
           EPSILON);
       kernels.forwardResidual(
-          x.device(), null, null, residual.device(), 0.01, residual.device(), shape.grid(), 16, 16,
+          x.device(),
+          null,
+          null,
+          residual.device(),
+          0.01,
+          residual.device(),
+          shape.grid(),
+          16,
+          16,
           EPSILON);
       twin.reference()
           .groupNorm(x.reference(), null, null, y.reference(), shape.grid(), 16, 16, EPSILON);

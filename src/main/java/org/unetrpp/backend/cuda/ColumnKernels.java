@@ -8,7 +8,7 @@ import org.unetrpp.memory.DType;
 
 /** Launches {@code kernels/columns.cu}: sums and norms of columns. */
 final class ColumnKernels {
-  private static final String FILE = "columns";
+  static final String FILE = "columns";
   private static final int COLUMNS_PER_BLOCK = 8;
 
   private final CudaContext context;

@@ -24,11 +24,7 @@ final class LayerNormKernels {
         FILE,
         CudaContext.entry("layer_norm_forward", x),
         LaunchGeometry.warpEach(rows, ROWS_PER_BLOCK),
-        context
-            .arguments(x, gamma, beta, y)
-            .longs(rows)
-            .ints(channels)
-            .floats((float) epsilon));
+        context.arguments(x, gamma, beta, y).longs(rows).ints(channels).floats((float) epsilon));
   }
 
   /**

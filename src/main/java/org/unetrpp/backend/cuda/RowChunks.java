@@ -87,7 +87,7 @@ record RowChunks(
   }
 
   private static boolean isAligned(Buffer buffer) {
-    return buffer.address() % (PACK * buffer.dtype().bytes()) == 0;
+    return buffer.address() % ((long) PACK * buffer.dtype().bytes()) == 0;
   }
 
   /** The buffer of a matrix from element (0, 0) on. */
