@@ -48,10 +48,10 @@ final class BoxGradientCases {
                       .patchEmbedding(leaves.get(0), embedding(shape, leaves), y, grid);
               return (dy, to) -> pullback.apply(dy, embedding(shape, to), to.get(0));
             })
-        .leaf(BATCH * 72 * 2, 0, 1)
-        .leaf(6 * 2 * 4, 0, 0.5)
-        .leaf(6, 1, 0.3)
-        .leaf(6, 0, 0.3);
+        .activations(BATCH * 72 * 2, 1)
+        .parameter(6 * 2 * 4, 0, 0.5)
+        .parameter(6, 1, 0.3)
+        .parameter(6, 0, 0.3);
   }
 
   private static PatchEmbeddingParameters embedding(Convolution shape, List<Buffer> leaves) {
@@ -80,23 +80,23 @@ final class BoxGradientCases {
                   return (dy, to) ->
                       pullback.apply(dy, attention(to, shared, concatenated, matrix), to.get(0));
                 })
-            .leaf(BATCH * tokens * channels, 0, 1)
-            .leaf(tokens * channels, 0, 0.5) // positions
-            .leaf(channels, 1, 0.3) // norm
-            .leaf(channels, 0, 0.3)
-            .leaf(channels, 0.5, 0.5) // gamma
-            .leaf(2, 1, 0.3) // temperature
-            .leaf(2, 1.5, 0.3)
-            .leaf(4 * channels * channels, 0, 0.6) // qkvv
-            .leaf(tokens * projected, 0, 0.3)
-            .leaf(tokens * projected, 0, 0.3)
-            .leaf(projected, 0, 0.3)
-            .leaf(projected, 0, 0.3);
+            .activations(BATCH * tokens * channels, 1)
+            .parameter(tokens * channels, 0, 0.5) // positions
+            .parameter(channels, 1, 0.3) // norm
+            .parameter(channels, 0, 0.3)
+            .parameter(channels, 0.5, 0.5) // gamma
+            .parameter(2, 1, 0.3) // temperature
+            .parameter(2, 1.5, 0.3)
+            .parameter(4 * channels * channels, 0, 0.6) // qkvv
+            .parameter(tokens * projected, 0, 0.3)
+            .parameter(tokens * projected, 0, 0.3)
+            .parameter(projected, 0, 0.3)
+            .parameter(projected, 0, 0.3);
     return check
-        .leaf(channels / 2 * channels, 0, 0.5)
-        .leaf(channels / 2, 0, 0.3)
-        .leaf(channels / 2 * channels, 0, 0.5)
-        .leaf(channels / 2, 0, 0.3);
+        .parameter(channels / 2 * channels, 0, 0.5)
+        .parameter(channels / 2, 0, 0.3)
+        .parameter(channels / 2 * channels, 0, 0.5)
+        .parameter(channels / 2, 0, 0.3);
   }
 
   private static PairedAttentionParameters attention(
@@ -147,17 +147,17 @@ final class BoxGradientCases {
                 }
               };
             })
-        .leaf(voxels * in, 0, 1)
-        .leaf(out * in * 27, 0, 0.3)
-        .leaf(out * out * 27, 0, 0.2)
-        .leaf(out * in, 0, 0.7) // shortcut
-        .leaf(out, 1, 0.3)
-        .leaf(out, 0, 0.3)
-        .leaf(out, 1, 0.3)
-        .leaf(out, 0, 0.3)
-        .leaf(out * out, 0, 0.5) // tail
-        .leaf(out, 0, 0.5)
-        .leaf(voxels * out, 0, 1);
+        .activations(voxels * in, 1)
+        .parameter(out * in * 27, 0, 0.3)
+        .parameter(out * out * 27, 0, 0.2)
+        .parameter(out * in, 0, 0.7) // shortcut
+        .parameter(out, 1, 0.3)
+        .parameter(out, 0, 0.3)
+        .parameter(out, 1, 0.3)
+        .parameter(out, 0, 0.3)
+        .parameter(out * out, 0, 0.5) // tail
+        .parameter(out, 0, 0.5)
+        .activations(voxels * out, 1);
   }
 
   private static ResidualBlockParameters residual(
@@ -204,9 +204,9 @@ final class BoxGradientCases {
                 backend.training().copy(dy, to.get(2)); // as the box says
               };
             })
-        .leaf(BATCH * 60 * 6, 0, 1)
-        .leaf(6 * 3 * 4, 0, 0.5)
-        .leaf(outputs, 0, 1);
+        .activations(BATCH * 60 * 6, 1)
+        .parameter(6 * 3 * 4, 0, 0.5)
+        .activations(outputs, 1);
   }
 
   private static UpsampleParameters upsampling(Extents stride, List<Buffer> leaves) {
@@ -220,9 +220,9 @@ final class BoxGradientCases {
               var pullback = backend.trainingBoxes().head(leaves.get(0), head(leaves), y, GRID);
               return (dy, to) -> pullback.apply(dy, head(to), to.get(0));
             })
-        .leaf(BATCH * 60 * 5, 0, 1)
-        .leaf(5 * 3, 0, 0.7)
-        .leaf(3, 0, 0.7);
+        .activations(BATCH * 60 * 5, 1)
+        .parameter(5 * 3, 0, 0.7)
+        .parameter(3, 0, 0.7);
   }
 
   private static HeadParameters head(List<Buffer> leaves) {

@@ -1,14 +1,18 @@
 package org.unetrpp.backend;
 
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
 import java.util.Objects;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.unetrpp.backend.cpu.CpuBackend;
+import org.unetrpp.backend.cuda.EmulatedCuda;
+import org.unetrpp.memory.DType;
 
 /**
  * Gradients of every box, dropout included: on the reference backend against central differences,
- * on the CPU against the reference.
+ * on the others against the reference.
  */
 class BoxGradientsTest {
   /** Rounding of sums near 10, 2e-15, over twice the step, 8e-6: below 1e-9; the rest is kinks. */
@@ -16,6 +20,9 @@ class BoxGradientsTest {
 
   /** A few dozen roundings to float32, 6e-8 each, in every sum's terms. */
   private static final double FLOAT_TOLERANCE = 5e-6;
+
+  /** Activations and their gradients rounded to 8 bits some dozen times, 1.5e-3 on average. */
+  private static final double BFLOAT16_TOLERANCE = 2e-2;
 
   static Stream<String> boxes() {
     return BoxGradientCases.all().keySet().stream();
@@ -33,6 +40,27 @@ class BoxGradientsTest {
     try (Backend backend = new CpuBackend(2)) {
       Objects.requireNonNull(BoxGradientCases.all().get(box))
           .requireEqualToReference(backend, FLOAT_TOLERANCE);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("boxes")
+  void gradientsOnCudaInFloat32AreThoseOfTheReference(String box) {
+    gradientsOnCudaAreThoseOfTheReference(box, DType.FLOAT32, FLOAT_TOLERANCE);
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("boxes")
+  void gradientsOnCudaInBfloat16AreThoseOfTheReference(String box) {
+    gradientsOnCudaAreThoseOfTheReference(box, DType.BFLOAT16, BFLOAT16_TOLERANCE);
+  }
+
+  private static void gradientsOnCudaAreThoseOfTheReference(
+      String box, DType type, double tolerance) {
+    assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
+    try (Backend backend = EmulatedCuda.open(type)) {
+      Objects.requireNonNull(BoxGradientCases.all().get(box))
+          .requireEqualToReference(backend, tolerance);
     }
   }
 }

@@ -1,6 +1,7 @@
 package org.unetrpp.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -15,8 +16,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.cpu.CpuBackend;
+import org.unetrpp.backend.cuda.EmulatedCuda;
 import org.unetrpp.backend.reference.ReferenceBackend;
 import org.unetrpp.grid.Extents;
+import org.unetrpp.memory.DType;
 import org.unetrpp.nn.DeterministicTensor;
 import org.unetrpp.nn.Parameters;
 import org.unetrpp.tensor.Shape;
@@ -38,7 +41,7 @@ class GoldenNetworkTest {
   void referenceBackendEqualsEveryPublishedModule(String name) {
     try (Backend backend = new ReferenceBackend()) {
       Golden golden = Golden.read(name);
-      Map<String, Double> errors = run(backend, golden);
+      Map<String, Double> errors = run(backend, golden).largest();
       assertThat(errors.keySet()).isNotEmpty();
       assertThat(modulesBeyond(_ -> 1e-12, golden, errors, Missing.FAILS)).isEmpty();
     }
@@ -50,7 +53,7 @@ class GoldenNetworkTest {
   void composedBoxesOnTheCpuAreAsExactAsPyTorch(String name) {
     try (Backend backend = CpuBackend.composed(THREADS)) {
       Golden golden = Golden.read(name);
-      Map<String, Double> errors = run(backend, golden);
+      Map<String, Double> errors = run(backend, golden).largest();
       assertThat(modulesBeyond(twiceTorch(name), golden, errors, Missing.FAILS)).isEmpty();
       assertThat(logitsBeyondPyTorch(golden, errors)).isEmpty();
     }
@@ -62,10 +65,34 @@ class GoldenNetworkTest {
   void fusedBoxesOnTheCpuAreAsExactAsPyTorch(String name) {
     try (Backend backend = new CpuBackend(THREADS)) {
       Golden golden = Golden.read(name);
-      Map<String, Double> errors = run(backend, golden);
+      Map<String, Double> errors = run(backend, golden).largest();
       assertThat(errors).containsKeys("decoder2", "decoder3", "encoder1", "out1.conv.conv");
       assertThat(modulesBeyond(twiceTorch(name), golden, errors, Missing.PASSES)).isEmpty();
       assertThat(logitsBeyondPyTorch(golden, errors)).isEmpty();
+    }
+  }
+
+  /** The same on a GPU that this machine plays. */
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = {"synapse-tiny", "acdc-tiny", "lung-tiny", "tumor-tiny"})
+  void boxesOnCudaInFloat32AreAsExactAsPyTorch(String name) {
+    assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
+    try (Backend backend = EmulatedCuda.open(DType.FLOAT32)) {
+      Golden golden = Golden.read(name);
+      Map<String, Double> errors = run(backend, golden).largest();
+      assertThat(errors).containsKeys("decoder2", "decoder3", "encoder1", "out1.conv.conv");
+      assertThat(modulesBeyond(twiceTorch(name), golden, errors, Missing.PASSES)).isEmpty();
+      assertThat(logitsBeyondPyTorch(golden, errors)).isEmpty();
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = {"synapse-tiny", "acdc-tiny", "lung-tiny", "tumor-tiny"})
+  void logitsOnCudaInBfloat16AreThePublishedOnesToTwoDigits(String name) {
+    assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
+    try (Backend backend = EmulatedCuda.open(DType.BFLOAT16)) {
+      Map<String, Double> errors = run(backend, Golden.read(name)).ofLogits();
+      assertThat(errors).hasSize(3).allSatisfy((_, error) -> assertThat(error).isLessThan(1e-2));
     }
   }
 
@@ -120,23 +147,32 @@ class GoldenNetworkTest {
     return failures;
   }
 
-  /** Runs the network; the largest error of each module's recorded samples, by module. */
-  private static Map<String, Double> run(Backend backend, Golden golden) {
+  /**
+   * Errors of the recorded samples.
+   *
+   * @param largest of each module
+   * @param ofLogits Euclidean norm of the errors of each head over that of its logits
+   */
+  private record Errors(Map<String, Double> largest, Map<String, Double> ofLogits) {}
+
+  private static Errors run(Backend backend, Golden golden) {
     Map<String, List<String>> modulesOf = new HashMap<>(); // by the name that a box shows
     Set<String> modules = golden.modules().keySet();
     modules.forEach(module ->
         modulesOf.computeIfAbsent(shownName(module, modules), _ -> new ArrayList<>()).add(module));
-    Map<String, Double> errors = new HashMap<>();
+    Map<String, Double> largest = new HashMap<>();
+    Map<String, Double> ofLogits = new HashMap<>();
     backend.observe((name, values, rows, columns) -> {
       List<String> shown = modulesOf.getOrDefault(name, List.of());
       double[] actual = shown.isEmpty() ? new double[0] : backend.downloadDouble(values);
       for (String module : shown) {
         Golden.Recorded expected = Objects.requireNonNull(golden.modules().get(module));
-        errors.put(module, largestError(module, expected, actual, columns));
+        largest.put(module, largestError(module, expected, actual, columns));
       }
       if (name.startsWith("out")) { // more samples of the logits
         int head = Character.digit(name.charAt(3), 10) - 1;
-        errors.put(name, largestError(name, golden.outputs().get(head), actual, columns));
+        largest.put(name, largestError(name, golden.outputs().get(head), actual, columns));
+        ofLogits.put(name, relativeError(golden.outputs().get(head), actual));
       }
     });
     Architecture architecture = golden.architecture();
@@ -150,7 +186,17 @@ class GoldenNetworkTest {
       network.forwardWithDeepSupervision(Tensor.of(backend, shape, values));
     }
     assertThat(backend.allocator().bytesInUse()).isZero();
-    return errors;
+    return new Errors(largest, ofLogits);
+  }
+
+  private static double relativeError(Golden.Recorded expected, double[] actual) {
+    double difference = 0;
+    double norm = 0;
+    for (int i = 0; i < expected.index().length; i++) {
+      difference += Math.pow(actual[expected.index()[i]] - expected.value()[i], 2);
+      norm += Math.pow(expected.value()[i], 2);
+    }
+    return Math.sqrt(difference / norm);
   }
 
   private static double largestError(

@@ -21,18 +21,20 @@ import org.unetrpp.tensor.Shape;
 import org.unetrpp.tensor.Tensor;
 import org.unetrpp.testing.Golden;
 
-/** The training steps of a golden network on a backend, without dropout. */
+/** Training steps of a golden network on a backend. */
 final class GoldenSteps {
   private static final Extents BLOCK = new Extents(4, 8, 8);
 
   private final Backend backend;
   private final Architecture architecture;
   private final Golden.Training golden;
+  private final int steps;
 
-  private GoldenSteps(Backend backend, Golden golden) {
+  private GoldenSteps(Backend backend, Golden golden, double dropout, int steps) {
     this.backend = backend;
-    architecture = golden.architecture().withDropout(0, 0);
+    architecture = golden.architecture().withDropout(dropout, dropout);
     this.golden = Objects.requireNonNull(golden.train());
+    this.steps = steps;
   }
 
   /**
@@ -51,8 +53,15 @@ final class GoldenSteps {
       Map<String, double[]> gradients,
       Map<String, double[]> state) {}
 
+  /** All steps, without dropout, as they are recorded. */
   static Result run(Backend backend, Golden golden) {
-    return new GoldenSteps(backend, golden).run();
+    int steps = Objects.requireNonNull(golden.train()).steps().size();
+    return new GoldenSteps(backend, golden, 0, steps).run();
+  }
+
+  /** The first step, with dropout. */
+  static Result runFirst(Backend backend, Golden golden, double dropout) {
+    return new GoldenSteps(backend, golden, dropout, 1).run();
   }
 
   private Result run() {
@@ -76,7 +85,7 @@ final class GoldenSteps {
               golden.momentum(),
               golden.decay(),
               golden.longest());
-      for (int step = 0; step < golden.steps().size(); step++) {
+      for (int step = 0; step < steps; step++) {
         backend.training().clear(state.gradientValues());
         try (var _ = backend.scopes().open()) {
           DeepSupervision.Loss loss = loss(state, step);

@@ -1,6 +1,7 @@
 package org.unetrpp.training;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -11,7 +12,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.cpu.CpuBackend;
+import org.unetrpp.backend.cuda.EmulatedCuda;
 import org.unetrpp.backend.reference.ReferenceBackend;
+import org.unetrpp.memory.DType;
 import org.unetrpp.testing.Golden;
 
 /** Losses, gradients and three optimizer steps against the published implementation in float64. */
@@ -53,39 +56,73 @@ class GoldenTrainingTest {
   @ValueSource(strings = {"synapse-tiny", "acdc-tiny", "lung-tiny", "tumor-tiny"})
   void lossesOnTheCpuAreThePublishedOnes(String name) {
     try (Backend backend = new CpuBackend(THREADS)) {
-      Golden golden = Golden.read(name);
-      GoldenSteps.Result result = GoldenSteps.run(backend, golden);
-      Golden.Training expected = Objects.requireNonNull(golden.train());
-      List<String> failures = new ArrayList<>();
-      for (int step = 0; step < expected.steps().size(); step++) {
-        double loss = expected.steps().get(step).loss();
-        check("loss " + step, result.losses().get(step), loss, LOSS_TOLERANCE, failures);
-      }
-      checkAll(
-          "head",
-          result.heads().getFirst(),
-          expected.steps().getFirst().heads(),
-          LOSS_TOLERANCE,
-          failures);
-      assertThat(failures).isEmpty();
+      requirePublishedLosses(backend, name, LOSS_TOLERANCE);
     }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = {"synapse-tiny", "acdc-tiny", "lung-tiny", "tumor-tiny"})
+  void lossesOnCudaInFloat32AreThePublishedOnes(String name) {
+    assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
+    try (Backend backend = EmulatedCuda.open(DType.FLOAT32)) {
+      requirePublishedLosses(backend, name, LOSS_TOLERANCE);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = "lung-tiny")
+  void lossesOnCudaInBfloat16AreThePublishedOnesToTwoDigits(String name) {
+    assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
+    try (Backend backend = EmulatedCuda.open(DType.BFLOAT16)) {
+      requirePublishedLosses(backend, name, 1e-2);
+    }
+  }
+
+  private static void requirePublishedLosses(Backend backend, String name, double tolerance) {
+    Golden golden = Golden.read(name);
+    GoldenSteps.Result result = GoldenSteps.run(backend, golden);
+    Golden.Training expected = Objects.requireNonNull(golden.train());
+    List<String> failures = new ArrayList<>();
+    for (int step = 0; step < expected.steps().size(); step++) {
+      double loss = expected.steps().get(step).loss();
+      check("loss " + step, result.losses().get(step), loss, tolerance, failures);
+    }
+    checkAll(
+        "head",
+        result.heads().getFirst(),
+        expected.steps().getFirst().heads(),
+        tolerance,
+        failures);
+    assertThat(failures).isEmpty();
   }
 
   /**
    * Every value of every gradient, and of the state after three steps, within twice PyTorch's own
-   * float32 error of that tensor, on the branch of each LeakyReLU that the CPU took; and all losses
-   * and norms.
+   * float32 error of that tensor, on the branch of each LeakyReLU that the backend took; and all
+   * losses and norms.
    */
   @ParameterizedTest(name = "{0}")
   @ValueSource(strings = {"synapse-tiny", "acdc-tiny", "lung-tiny", "tumor-tiny"})
   void gradientsOnTheCpuAreAsExactAsPyTorch(String name) {
+    try (Backend backend = new CpuBackend(THREADS)) {
+      requireGradientsAsExactAsPyTorch(backend, name);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = {"synapse-tiny", "acdc-tiny", "lung-tiny", "tumor-tiny"})
+  void gradientsOnCudaAreAsExactAsPyTorch(String name) {
+    assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
+    try (Backend backend = EmulatedCuda.open(DType.FLOAT32)) {
+      requireGradientsAsExactAsPyTorch(backend, name);
+    }
+  }
+
+  private static void requireGradientsAsExactAsPyTorch(Backend backend, String name) {
     Golden golden = Golden.read(name);
     Golden.TrainingErrors errors = Golden.torchTrainingErrors(name);
     Branches branches = new Branches();
-    GoldenSteps.Result actual;
-    try (Backend cpu = new CpuBackend(THREADS)) {
-      actual = GoldenSteps.run(branches.recording(cpu), golden);
-    }
+    GoldenSteps.Result actual = GoldenSteps.run(branches.recording(backend), golden);
     try (Backend reference = new ReferenceBackend()) {
       GoldenSteps.Result expected = GoldenSteps.run(branches.replaying(reference), golden);
       List<String> failures = new ArrayList<>();

@@ -27,6 +27,11 @@ public final class DropoutMask {
     scale = (float) (1 / (1 - dropout.probability()));
   }
 
+  /** Values whose 16 bits are below it are left out. */
+  public int threshold() {
+    return threshold;
+  }
+
   /** What a value that stays is multiplied with. */
   public float scale() {
     return scale;

@@ -19,6 +19,9 @@ import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.HeadOutput;
 import org.unetrpp.backend.HeadParameters;
 import org.unetrpp.backend.MatrixView;
+import org.unetrpp.backend.PairedAttentionParameters;
+import org.unetrpp.backend.PairedAttentionParameters.Concatenation;
+import org.unetrpp.backend.PairedAttentionParameters.Projection;
 import org.unetrpp.backend.PatchEmbeddingParameters;
 import org.unetrpp.backend.ResidualBlockParameters;
 import org.unetrpp.backend.UpsampleParameters;
@@ -55,12 +58,7 @@ class CpuBackendTest {
       Buffer attended = random.poisoned(tokens.elements());
       backend
           .boxes()
-          .pairedAttention(
-              tokens,
-              CpuBoxesTest.attention(
-                  random, 32, 4, patches.tokens(), 64, CpuBoxesTest.Style.TWO_PROJECTIONS),
-              attended,
-              2);
+          .pairedAttention(tokens, attention(random, 32, 4, patches.tokens(), 64), attended, 2);
       ChannelNorm instance = new ChannelNorm.Instance();
       Buffer features = random.poisoned(full.rows() * 16);
       backend
@@ -107,6 +105,36 @@ class CpuBackendTest {
       }
     }
     return results;
+  }
+
+  private static PairedAttentionParameters attention(
+      Case random, int channels, int heads, int tokens, int projected) {
+    int half = channels / 2;
+    return new PairedAttentionParameters(
+        "block",
+        channels,
+        heads,
+        tokens,
+        projected,
+        random.random((long) tokens * channels, 0.5),
+        random.upload(random.around(1, channels)),
+        random.random(channels, 0.2),
+        random.random(channels, 1),
+        random.upload(random.around(2, heads)),
+        random.upload(random.around(2, heads)),
+        random.random(4L * channels * channels, 0.3),
+        projection(random, "E", tokens, projected),
+        projection(random, "F", tokens, projected),
+        new Concatenation(
+            random.random((long) half * channels, 0.3),
+            random.random(half, 0.5),
+            random.random((long) half * channels, 0.3),
+            random.random(half, 0.5)));
+  }
+
+  private static Projection projection(Case random, String name, int tokens, int projected) {
+    Buffer weight = random.random((long) projected * tokens, 0.1);
+    return new Projection(name, weight, false, random.random(projected, 0.5));
   }
 
   @ParameterizedTest(name = "{0} threads")

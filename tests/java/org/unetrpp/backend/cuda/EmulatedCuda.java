@@ -5,6 +5,9 @@ import org.unetrpp.memory.DType;
 
 /** The CUDA backend on a device that the processor plays. */
 public final class EmulatedCuda {
+  /** What a machine lacks that cannot play a device. */
+  public static final String NEEDS = "needs g++ on an x86-64 Linux";
+
   private static final long MEMORY = 8L << 30;
 
   private EmulatedCuda() {}

@@ -26,9 +26,10 @@ import org.unetrpp.memory.DeviceMemoryException;
 import org.unetrpp.memory.HostMemory;
 
 /**
- * A device that this machine's processor plays. Its memory is memory of the host, each block between
- * two pages that nobody may touch and ending where the second begins; fresh memory is full of NaN;
- * kernels are those of the kernels folder, compiled for the host. Work runs when it is queued.
+ * A device that this machine's processor plays. Its memory is memory of the host, each block
+ * between two pages that nobody may touch and ending where the second begins; fresh memory is full
+ * of NaN, and so is what lies between the first page and the block; kernels are those of the
+ * kernels folder, compiled for the host. Work runs when it is queued.
  */
 final class EmulatedDriver implements CudaDriver {
   private static final long PAGE = 4096;
@@ -37,6 +38,7 @@ final class EmulatedDriver implements CudaDriver {
   private static final int PROTECT_NONE = 0;
   private static final int PROTECT_READ_WRITE = 3;
   private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
+  private static final int MULTIPROCESSORS = 12; // blocks that outnumber the lanes of a warp
   private static final int SHARED_BYTES_PER_BLOCK = 99 * 1024; // the least of sm_80 and later
 
   private final Map<Long, Block> blocks = new TreeMap<>();
@@ -92,7 +94,7 @@ final class EmulatedDriver implements CudaDriver {
   @Override
   public DeviceProperties device() {
     return new DeviceProperties(
-        0, "emulated device", 9, 0, 4, totalBytes, SHARED_BYTES_PER_BLOCK, 13_000);
+        0, "emulated device", 9, 0, MULTIPROCESSORS, totalBytes, SHARED_BYTES_PER_BLOCK, 13_000);
   }
 
   /** Kernels launched so far. */
@@ -113,15 +115,14 @@ final class EmulatedDriver implements CudaDriver {
     try {
       MemorySegment mapped =
           (MemorySegment)
-              System0.MMAP.invokeExact(
-                  0L, length, PROTECT_NONE, MAP_PRIVATE_ANONYMOUS, -1, 0L);
+              System0.MMAP.invokeExact(0L, length, PROTECT_NONE, MAP_PRIVATE_ANONYMOUS, -1, 0L);
       int result =
           (int) System0.MPROTECT.invokeExact(mapped.address() + PAGE, usable, PROTECT_READ_WRITE);
       if (mapped.address() == -1 || result != 0) {
         throw new OutOfMemoryError("mmap of " + length + " bytes");
       }
       long address = mapped.address() + PAGE + usable - rounded;
-      HostMemory.segment(address, rounded).fill(POISON);
+      HostMemory.segment(mapped.address() + PAGE, usable).fill(POISON);
       blocks.put(address, new Block(HostMemory.segment(mapped.address(), length), address, bytes));
       bytesInUse += bytes;
       return address;
@@ -136,23 +137,33 @@ final class EmulatedDriver implements CudaDriver {
     if (block == null) {
       throw new CudaException("cuMemFree: no block starts at address " + address);
     }
+    long first = block.mapped().address() + PAGE;
     long end = address + block.bytes();
-    long padding = Math.ceilDiv(block.bytes(), ALIGNMENT) * ALIGNMENT - block.bytes();
-    for (long i = 0; i < padding; i++) {
-      if (HostMemory.segment(end, padding).get(JAVA_BYTE, i) != POISON) {
-        throw new CudaException(
-            "a kernel wrote behind a block of %d bytes".formatted(block.bytes()));
-      }
-    }
+    long guard = block.mapped().address() + block.mapped().byteSize() - PAGE;
+    boolean before = isPoison(first, address - first);
+    boolean behind = isPoison(end, guard - end);
     unmap(block);
     bytesInUse -= block.bytes();
+    if (!before || !behind) {
+      throw new CudaException(
+          "a kernel wrote %s a block of %d bytes"
+              .formatted(before ? "behind" : "before", block.bytes()));
+    }
+  }
+
+  private static boolean isPoison(long address, long bytes) {
+    MemorySegment segment = HostMemory.segment(address, bytes);
+    for (long i = 0; i < bytes; i++) {
+      if (segment.get(JAVA_BYTE, i) != POISON) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private static void unmap(Block block) {
     try {
-      int _ =
-          (int)
-              System0.MUNMAP.invokeExact(block.mapped().address(), block.mapped().byteSize());
+      int _ = (int) System0.MUNMAP.invokeExact(block.mapped().address(), block.mapped().byteSize());
     } catch (Throwable e) {
       throw unexpected(e);
     }
@@ -205,8 +216,7 @@ final class EmulatedDriver implements CudaDriver {
   public void copy(long source, long destination, long bytes, Stream stream) {
     requireAllocated(source, bytes);
     requireAllocated(destination, bytes);
-    queue(() ->
-        HostMemory.segment(destination, bytes).copyFrom(HostMemory.segment(source, bytes)));
+    queue(() -> HostMemory.segment(destination, bytes).copyFrom(HostMemory.segment(source, bytes)));
   }
 
   @Override
@@ -261,8 +271,8 @@ final class EmulatedDriver implements CudaDriver {
           MemorySegment address =
               library
                   .find("host_" + name)
-                  .orElseThrow(() ->
-                      new CudaException("%s.cu has no entry point %s".formatted(file, name)));
+                  .orElseThrow(
+                      () -> new CudaException("%s.cu has no entry point %s".formatted(file, name)));
           FunctionDescriptor type =
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT,
@@ -302,8 +312,7 @@ final class EmulatedDriver implements CudaDriver {
     });
   }
 
-  private void run(
-      HostKernel kernel, LaunchGeometry geometry, MemorySegment addresses, int count) {
+  private void run(HostKernel kernel, LaunchGeometry geometry, MemorySegment addresses, int count) {
     int result;
     try {
       result =
@@ -334,11 +343,9 @@ final class EmulatedDriver implements CudaDriver {
   private String explanation(SymbolLookup library) {
     try {
       MethodHandle error =
-          System0.function(
-              library.findOrThrow("emulation_error"), FunctionDescriptor.of(ADDRESS));
+          System0.function(library.findOrThrow("emulation_error"), FunctionDescriptor.of(ADDRESS));
       MethodHandle fault =
-          System0.function(
-              library.findOrThrow("emulation_fault"), FunctionDescriptor.of(ADDRESS));
+          System0.function(library.findOrThrow("emulation_fault"), FunctionDescriptor.of(ADDRESS));
       String text = ((MemorySegment) error.invokeExact()).reinterpret(Long.MAX_VALUE).getString(0);
       long address = ((MemorySegment) fault.invokeExact()).address();
       return address == 0 ? text : text + ": " + place(address);

@@ -14,7 +14,7 @@ import org.unetrpp.memory.DType;
 class EmulationTest {
   @BeforeAll
   static void needsCompiler() {
-    assumeTrue(EmulatedCuda.isPossible(), "needs g++ on an x86-64 Linux");
+    assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
   }
 
   @Test
@@ -40,7 +40,8 @@ class EmulationTest {
       Buffer tooShort = new Buffer(y.address(), DType.FLOAT32, 8);
       Buffer scale = upload(backend, 1, 1, 1, 1);
       assertThatThrownBy(() ->
-              backend.layerNorm(new Buffer(x.address(), x.dtype(), 16), scale, scale, tooShort, 4, 0))
+              backend.layerNorm(
+                  new Buffer(x.address(), x.dtype(), 16), scale, scale, tooShort, 4, 0))
           .isInstanceOf(CudaException.class)
           .hasMessageContaining("layer_norm_forward_f32")
           .hasMessageContaining("byte 32 of a block of 32 bytes");

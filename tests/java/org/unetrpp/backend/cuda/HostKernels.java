@@ -18,9 +18,13 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 
-/** The files of the kernels folder, compiled by g++ for the processor of this machine. */
+/**
+ * The files of the kernels folder, and those that only tests have, compiled by g++ for the
+ * processor of this machine.
+ */
 final class HostKernels {
   private static final Path SOURCES = Path.of("../kernels").toAbsolutePath().normalize();
+  private static final Path TEST_SOURCES = Path.of("resources/emulation").toAbsolutePath();
   private static final Path COMPILED = Path.of("target/host-kernels").toAbsolutePath();
   private static final List<String> OPTIONS =
       List.of("-std=c++20", "-O2", "-march=x86-64-v3", "-fPIC", "-shared", "-pthread", "-w");
@@ -61,6 +65,11 @@ final class HostKernels {
     }
   }
 
+  private static Path source(String file) {
+    Path own = SOURCES.resolve(file + ".cu");
+    return Files.exists(own) ? own : TEST_SOURCES.resolve(file + ".cu");
+  }
+
   private static Path compiled(String file) throws IOException {
     Path library = COMPILED.resolve(file + "-" + fingerprint(file) + ".so");
     if (Files.exists(library)) {
@@ -77,7 +86,7 @@ final class HostKernels {
             SOURCES.resolve("emulation/cuda_on_host.h").toString(),
             "-x",
             "c++",
-            SOURCES.resolve(file + ".cu").toString(),
+            source(file).toString(),
             "-o",
             fresh.toString()));
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
@@ -103,7 +112,7 @@ final class HostKernels {
           new ArrayList<>(
               headers.filter(path -> path.toString().endsWith(".cuh")).sorted().toList());
       inputs.add(SOURCES.resolve("emulation/cuda_on_host.h"));
-      inputs.add(SOURCES.resolve(file + ".cu"));
+      inputs.add(source(file));
       for (Path input : inputs) {
         digest.update(Files.readAllBytes(input));
       }

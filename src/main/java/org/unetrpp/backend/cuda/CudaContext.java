@@ -1,5 +1,9 @@
 package org.unetrpp.backend.cuda;
 
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -56,8 +60,7 @@ final class CudaContext {
    * @param entry with the suffixes of its types, as in {@code layer_norm_forward_f32}
    */
   void launch(String file, String entry, LaunchGeometry geometry, KernelArguments arguments) {
-    CudaDriver.Kernel kernel =
-        kernels.computeIfAbsent(entry, name -> driver.kernel(file, name));
+    CudaDriver.Kernel kernel = kernels.computeIfAbsent(entry, name -> driver.kernel(file, name));
     driver.launch(kernel, geometry, arguments, stream);
   }
 
@@ -68,6 +71,16 @@ final class CudaContext {
       entry.append('_').append(buffer.dtype().suffix());
     }
     return entry.toString();
+  }
+
+  /** Waits for queued work and copies float64 values to the host. */
+  double[] doubles(Buffer source) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment staged = arena.allocate(source.bytes(), Double.BYTES);
+      driver.copyToHost(source.address(), staged, stream);
+      driver.synchronize(stream);
+      return staged.toArray(JAVA_DOUBLE);
+    }
   }
 
   /** Workspace of the innermost scope, in float32. */

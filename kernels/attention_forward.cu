@@ -1,0 +1,517 @@
+// Efficient paired attention (Shaker et al. 2024, eq. 1 to 4) in two passes over the tokens, without
+// keys and values of N rows. With X = LayerNorm(x + positions), (N, C), for each item:
+//
+//   sums          G = X^T X (C, C),  Y = X^T E^T (C, P),  and X^T F^T where F is another projection
+//   projections   |q_c|^2 = Wq_c G Wq_c^T,  |k_c|^2 alike
+//                 Kp = Wk Y + b,  Vp = Wv Y + b,  Ks = t2 Kp / |q|                      (C, P)
+//   channel maps  R_s = Wq_s G Wk_s^T,  A_s = softmax(t1 R_s / (|q| |k|)) of each head s (d, d)
+//                 Z = blockdiag(A) Wc                                                   (C, C)
+//   output maps   Mca = Wout2 Z                                                         (C / 2, C)
+//   spatial       S_s = softmax(X Wq_s^T Ks_s) Vp_s^T                       (N, d), kept as (d, h, N)
+//   output        y = x + positions + gamma [reread(S) Wout^T + b | X Mca^T + b2],
+//                 or gamma (reread(S) + X Z^T) where there are no output layers
+//
+// reread: what lies as (d, h, N) is read as (N, C), as the published code does.
+//
+// Shapes   x, y (B, N, C) of T; everything else of float: positions (N, C); qkvv (4 C, C) and its
+//          transpose (C, 4 C); E, F (P, N), or (N, P) if token_major; spatial (B, C N);
+//          sums (B, C, width) with width = C + P, or C + 2 P with F: [G | Y | X^T F^T].
+//          C and d at will, P up to 128.
+// Launch   blocks of (32, warps), four tokens or rows a warp; see each kernel.
+// Traffic  sums: x, positions and E once for each 32 x 64 of the result, (C width) / 2048 times;
+//          spatial: x, positions and 4 N C bytes of result; output: x, positions, y and 4 N C.
+//          The small maps lie in L1 or L2.
+// Numerics accumulates in float for every T; G and Y over 32 tokens, then over those of a block,
+//          blocks in double; squares of norms in double over the channels, never below zero.
+// Launcher org.unetrpp.backend.cuda.PairedAttentionKernels#forward
+#include "attention.cuh"
+
+namespace {
+
+constexpr int kSumRows = 32;     // of the part of [G | Y] that a block makes
+constexpr int kSumColumns = 64;
+constexpr int kSumTokens = 32;   // that are summed at once
+constexpr int kSumWarps = 4;
+
+/// One part of [G | Y] over a run of tokens, to partials (B, runs, C, width).
+/// grid = (runs, parts, B), block = (32, 4): 4 x 4 values a thread.
+template <typename T>
+__device__ void attention_sums(const T* x, const float* positions, const float* norm_gamma,
+                               const float* norm_beta, const float* __restrict__ keys,
+                               const float* __restrict__ values, float* partials, int tokens,
+                               int channels, int projected, int token_major, int run,
+                               float epsilon) {
+  __align__(16) __shared__ float row_tile[kSumTokens][kSumRows + 4];
+  __align__(16) __shared__ float column_tile[kSumTokens][kSumColumns + 4];
+  const int lane = threadIdx.x;
+  const int thread = thread_in_block();
+  const int width = channels + (values == nullptr ? 1 : 2) * projected;
+  const int parts = (width + kSumColumns - 1) / kSumColumns;
+  const int first_row = blockIdx.y / parts * kSumRows;
+  const int first_column = blockIdx.y % parts * kSumColumns;
+  const int begin = blockIdx.x * run;
+  const int end = min(begin + run, tokens);
+  x += static_cast<long long>(blockIdx.z) * tokens * channels;
+
+  const int row = thread / 16 * 4;
+  const int column = thread % 16 * 4;
+  float totals[4][4] = {};
+  for (int tile = begin; tile < end; tile += kSumTokens) {
+    __syncthreads();  // the tile before is summed
+    for (int t = threadIdx.y; t < kSumTokens; t += kSumWarps) {
+      const int token = tile + t;
+      const long long at = static_cast<long long>(token) * channels;
+      float2 statistics = make_float2(0.0f, 0.0f);
+      if (token < end) statistics = token_statistics(x + at, positions + at, channels, epsilon);
+      const auto normalized = [&](int c) {
+        if (token >= end || c >= channels) return 0.0f;
+        const float centered = to_float(x[at + c]) + positions[at + c] - statistics.x;
+        return centered * statistics.y * norm_gamma[c] + norm_beta[c];
+      };
+      row_tile[t][lane] = normalized(first_row + lane);
+      for (int j = lane; j < kSumColumns; j += kWarpSize) {
+        if (first_column + j < channels || first_column + j >= width) {
+          column_tile[t][j] = normalized(first_column + j);
+        }
+      }
+    }
+    if (first_column + kSumColumns > channels) {
+      for (int i = thread; i < kSumColumns * kSumTokens; i += kSumWarps * kWarpSize) {
+        const int t = token_major ? i / kSumColumns : i % kSumTokens;
+        const int j = token_major ? i % kSumColumns : i / kSumTokens;
+        int p = first_column + j - channels;
+        if (p < 0 || first_column + j >= width) continue;
+        const float* weight = p < projected ? keys : values;
+        if (p >= projected) p -= projected;
+        const int token = tile + t;
+        const long long at = token_major ? static_cast<long long>(token) * projected + p
+                                         : static_cast<long long>(p) * tokens + token;
+        column_tile[t][j] = token < end ? weight[at] : 0.0f;
+      }
+    }
+    __syncthreads();
+
+    float sums[4][4] = {};
+    for (int t = 0; t < kSumTokens; t++) {
+      const float4 a = *reinterpret_cast<const float4*>(&row_tile[t][row]);
+      const float4 b = *reinterpret_cast<const float4*>(&column_tile[t][column]);
+      const float left[4] = {a.x, a.y, a.z, a.w};
+      const float right[4] = {b.x, b.y, b.z, b.w};
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+#pragma unroll
+        for (int j = 0; j < 4; j++) sums[i][j] += left[i] * right[j];
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+#pragma unroll
+      for (int j = 0; j < 4; j++) totals[i][j] += sums[i][j];
+    }
+  }
+
+  partials += (static_cast<long long>(blockIdx.z) * gridDim.x + blockIdx.x) * channels * width;
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      const int c = first_row + row + i;
+      const int k = first_column + column + j;
+      if (c < channels && k < width) partials[static_cast<long long>(c) * width + k] = totals[i][j];
+    }
+  }
+}
+
+/// What one row of Wq, Wk and Wv makes of the sums; four rows a warp.
+/// grid = (ceil(C / rows of a block), B), dynamic shared memory: the rows.
+__device__ void attention_projections(const float* __restrict__ qkvv,
+                                      const float* __restrict__ sums, const float* keys_bias,
+                                      const float* values_bias, const float* temperature,
+                                      float* query_gram, float* key_gram, float* norms,
+                                      float* keys, float* scaled, float* scaled_transposed,
+                                      float* values, float* values_transposed, int channels,
+                                      int heads, int projected, int width) {
+  DYNAMIC_SHARED(float, shared);
+  const int stride = tile_stride(channels);
+  float* rows = shared + threadIdx.y * kRows * stride;
+  const int first = (blockIdx.x * blockDim.y + threadIdx.y) * kRows;
+  if (first >= channels) return;  // whole warps, and nobody waits for them
+  const long long item = blockIdx.y;
+  const long long square = static_cast<long long>(channels) * channels;
+  const long long maps = static_cast<long long>(channels) * projected;
+  sums += item * channels * width;
+
+  const auto weigh = [&](int which, float* gram, float (&lengths)[kRows]) {
+    __syncwarp();
+    load_rows(qkvv + which * square, channels, first, channels, channels, rows, stride);
+    __syncwarp();
+    gram += (item * channels + first) * channels;
+    multiply(rows, stride, channels, sums, width, channels, [&](int i, int column, float value) {
+      if (first + i < channels) gram[static_cast<long long>(i) * channels + column] = value;
+    });
+#pragma unroll
+    for (int i = 0; i < kRows; i++) {
+      double square_length = 0.0;
+      if (first + i < channels) {
+        for (int column = threadIdx.x; column < channels; column += kWarpSize) {
+          square_length += static_cast<double>(gram[static_cast<long long>(i) * channels + column]) *
+                           rows[i * stride + column];
+        }
+      }
+      const float sum = static_cast<float>(warp_sum(square_length));
+      lengths[i] = fmaxf(sqrtf(fmaxf(sum, 0.0f)), kLeastNorm);
+      if (threadIdx.x == 0 && first + i < channels) {
+        norms[(item * 2 + which) * channels + first + i] = lengths[i];
+      }
+    }
+  };
+  float query_lengths[kRows], key_lengths[kRows];
+  weigh(0, query_gram, query_lengths);
+  weigh(1, key_gram, key_lengths);
+
+  const int head_channels = channels / heads;
+  multiply(rows, stride, channels, sums + channels, width, projected,
+           [&](int i, int p, float value) {
+             const int c = first + i;
+             if (c >= channels) return;
+             if (keys_bias != nullptr) value += keys_bias[p];
+             const float logit = value * (temperature[c / head_channels] / query_lengths[i]);
+             const long long at = item * maps + static_cast<long long>(c) * projected + p;
+             keys[at] = value;
+             scaled[at] = logit;
+             scaled_transposed[item * maps + static_cast<long long>(p) * channels + c] = logit;
+           });
+  __syncwarp();
+  load_rows(qkvv + 3 * square, channels, first, channels, channels, rows, stride);
+  __syncwarp();
+  multiply(rows, stride, channels, sums + (width - projected), width, projected,
+           [&](int i, int p, float value) {
+             const int c = first + i;
+             if (c >= channels) return;
+             if (values_bias != nullptr) value += values_bias[p];
+             values[item * maps + static_cast<long long>(c) * projected + p] = value;
+             values_transposed[item * maps + static_cast<long long>(p) * channels + c] = value;
+           });
+}
+
+/// Rows of A and of Z; what dropout leaves out of A has a sign. Four rows of a head a warp.
+/// grid = (ceil(d / rows of a block), h, B), dynamic shared memory: rows of (C) and of (d).
+__device__ void attention_channel_maps(const float* __restrict__ qkvv,
+                                       const float* __restrict__ qkvv_transposed,
+                                       const float* query_gram, const float* norms,
+                                       const float* temperature, float* products, float* maps,
+                                       float* branch, float* branch_transposed,
+                                       const DropoutOfMaps& dropout, int channels, int heads) {
+  DYNAMIC_SHARED(float, shared);
+  const int d = channels / heads;
+  const int stride = tile_stride(channels);
+  const int map_stride = tile_stride(d);
+  float* rows = shared + threadIdx.y * kRows * (stride + map_stride);
+  float* map_rows = rows + kRows * stride;
+  const int first = (blockIdx.x * blockDim.y + threadIdx.y) * kRows;
+  if (first >= d) return;  // whole warps, and nobody waits for them
+  const int head = blockIdx.y;
+  const long long item = blockIdx.z;
+  const long long square = static_cast<long long>(channels) * channels;
+  const int first_channel = head * d;
+  const float* query_norms = norms + item * 2 * channels + first_channel;
+  const float* key_norms = query_norms + channels;
+
+  load_rows(query_gram + item * square + static_cast<long long>(first_channel) * channels,
+            channels, first, d, channels, rows, stride);
+  __syncwarp();
+  const long long row_of_maps = item * channels + first_channel + first;
+  multiply(rows, stride, channels, qkvv_transposed + channels + first_channel, 4ll * channels, d,
+           [&](int i, int column, float value) {
+             if (first + i >= d) return;
+             products[(row_of_maps + i) * d + column] = value;
+             map_rows[i * map_stride + column] =
+                 value * temperature[head] / (query_norms[first + i] * key_norms[column]);
+           });
+  __syncwarp();
+  for (int i = 0; i < kRows; i++) {
+    float* map = map_rows + i * map_stride;
+    const bool there = first + i < d;
+    float largest = -kLargest;
+    if (there) {
+      for (int column = threadIdx.x; column < d; column += kWarpSize) {
+        largest = fmaxf(largest, map[column]);
+      }
+    }
+    largest = warp_max(largest);
+    float sum = 0.0f;
+    for (int column = threadIdx.x; column < d; column += kWarpSize) {
+      map[column] = there ? expf(map[column] - largest) : 0.0f;
+      sum += map[column];
+    }
+    sum = warp_sum(sum);
+    for (int column = threadIdx.x; column < d && there; column += kWarpSize) {
+      const float probability = map[column] / sum;
+      const long long at = (row_of_maps + i) * d + column;
+      const bool drops = dropout.drops(at);
+      maps[at] = drops ? -probability : probability;
+      map[column] = drops ? 0.0f : probability * dropout.scale;
+    }
+  }
+  __syncwarp();
+  multiply(map_rows, map_stride, d,
+           qkvv + 2 * square + static_cast<long long>(first_channel) * channels, channels,
+           channels, [&](int i, int column, float value) {
+             if (first + i >= d) return;
+             const int c = first_channel + first + i;
+             branch[item * square + static_cast<long long>(c) * channels + column] = value;
+             branch_transposed[item * square + static_cast<long long>(column) * channels + c] =
+                 value;
+           });
+}
+
+/// Rows of Mca; four rows a warp. grid = (ceil(C / 2 / rows of a block), B), dynamic shared memory:
+/// the rows.
+__device__ void attention_output_maps(const float* __restrict__ weight,
+                                      const float* __restrict__ branch, float* map,
+                                      float* map_transposed, int channels) {
+  DYNAMIC_SHARED(float, shared);
+  const int half = channels / 2;
+  const int stride = tile_stride(channels);
+  float* rows = shared + threadIdx.y * kRows * stride;
+  const int first = (blockIdx.x * blockDim.y + threadIdx.y) * kRows;
+  if (first >= half) return;  // whole warps, and nobody waits for them
+  const long long item = blockIdx.y;
+  const long long size = static_cast<long long>(half) * channels;
+  load_rows(weight, channels, first, half, channels, rows, stride);
+  __syncwarp();
+  multiply(rows, stride, channels, branch + item * 2 * size, channels, channels,
+           [&](int i, int column, float value) {
+             const int o = first + i;
+             if (o >= half) return;
+             map[item * size + static_cast<long long>(o) * channels + column] = value;
+             map_transposed[item * size + static_cast<long long>(column) * half + o] = value;
+           });
+}
+
+/// S of a tile of tokens and some heads, a group of heads at a time.
+/// grid = (tiles, ceil(h / block_heads), B), block = (32, warps); dynamic shared memory: tiles of
+/// (C), of (block_heads d) and of (group_heads, P), and random bits.
+template <typename T>
+__device__ void attention_spatial(const Tokens<T>& tokens,
+                                  const float* __restrict__ qkvv_transposed,
+                                  const float* __restrict__ keys,
+                                  const float* __restrict__ values_transposed, float* spatial,
+                                  const DropoutOfMaps& dropout, int heads, int projected,
+                                  int block_heads, int group_heads) {
+  DYNAMIC_SHARED(float, shared);
+  const int channels = tokens.channels;
+  const int d = channels / heads;
+  const int tile = blockDim.y * kRows;
+  const int first_head = blockIdx.y * block_heads;
+  const int end_head = min(first_head + block_heads, heads);
+  const int columns = (end_head - first_head) * d;
+  const int stride = tile_stride(channels);
+  const int query_stride = tile_stride(block_heads * d);
+  const int head_stride = tile_stride(projected);
+  const int map_stride = group_heads * head_stride;
+  float* queries = shared + tile * stride;
+  float* maps = queries + tile * query_stride;
+  const int warp_row = threadIdx.y * kRows;
+  float* rows = shared + warp_row * stride;
+  float* query_rows = queries + warp_row * query_stride;
+  float* map_rows = maps + warp_row * map_stride;
+  unsigned short* bits = reinterpret_cast<unsigned short*>(maps + tile * map_stride) +
+                         threadIdx.y * random_values(projected);
+  const int first = blockIdx.x * tile + warp_row;
+  const long long item = blockIdx.z;
+  keys += item * channels * projected;
+  values_transposed += item * channels * projected;
+
+  tokens.load(first, rows, stride);
+  __syncwarp();
+  multiply(rows, stride, channels, qkvv_transposed + first_head * d, 4ll * channels, columns,
+           [&](int i, int column, float value) { query_rows[i * query_stride + column] = value; });
+  for (int group = first_head; group < end_head; group += group_heads) {
+    const int group_end = min(group + group_heads, end_head);
+    float* group_rows = query_rows + (group - first_head) * d;
+    __syncwarp();  // queries are there, maps of the group before are read
+    for (int head = group; head < group_end; head++) {
+      attend<false>(query_rows + (head - first_head) * d, query_stride, d,
+                    keys + static_cast<long long>(head) * d * projected, projected, dropout,
+                    ((item * heads + head) * tokens.count + first) * projected, bits,
+                    map_rows + (head - group) * head_stride, map_stride);
+    }
+    __syncwarp();
+    // takes the place of the group's queries
+    multiply_heads(
+        map_rows, map_stride, group_end - group, head_stride, d, projected,
+        values_transposed + group * d, channels,
+        [&](int i, int column, float value) { group_rows[i * query_stride + column] = value; });
+  }
+  __syncthreads();
+  spatial += item * channels * tokens.count;
+  for (int i = thread_in_block(); i < columns * tile; i += block_threads()) {
+    const int t = i % tile;
+    const int token = blockIdx.x * tile + t;
+    const int head = first_head + i / tile / d;
+    const int in_head = i / tile % d;
+    if (token < tokens.count) {
+      const long long at =
+          (static_cast<long long>(in_head) * heads + head) * tokens.count + token;
+      spatial[at] = queries[t * query_stride + i / tile];
+    }
+  }
+}
+
+/// y of a tile of tokens, of block_columns channels.
+/// grid = (tiles, ceil(C / block_columns), B), block = (32, warps); dynamic shared memory: a tile
+/// of (C), which holds S and then X. Without output layers out_transposed is null and map_transposed
+/// is Z^T.
+template <typename T>
+__device__ void attention_output(const Tokens<T>& tokens, const float* __restrict__ spatial,
+                                 const float* __restrict__ out_transposed, const float* out_bias,
+                                 const float* __restrict__ map_transposed, const float* map_bias,
+                                 const float* gamma, T* y, int block_columns) {
+  DYNAMIC_SHARED(float, shared);
+  const int channels = tokens.channels;
+  const int stride = tile_stride(channels);
+  float* rows = shared + threadIdx.y * kRows * stride;
+  const int first = (blockIdx.x * blockDim.y + threadIdx.y) * kRows;
+  if (first >= tokens.count) return;  // whole warps, and nobody waits for them
+  const long long item = blockIdx.z;
+  const int first_column = blockIdx.y * block_columns;
+  const int end_column = min(first_column + block_columns, channels);
+  const int half = out_transposed == nullptr ? 0 : channels / 2;
+  const int outputs = channels - half;
+  spatial += item * tokens.count * channels;
+  y += item * tokens.count * channels;
+  const auto write = [&](int i, int c, float attended) {
+    const int token = first + i;
+    if (token >= tokens.count) return;
+    const long long at = static_cast<long long>(token) * channels + c;
+    y[at] = from_float<T>(to_float(tokens.x[at]) + tokens.positions[at] + gamma[c] * attended);
+  };
+
+  const int spatial_end = min(end_column, half);
+  if (first_column < spatial_end) {
+    load_rows(spatial, channels, first, tokens.count, channels, rows, stride);
+    __syncwarp();
+    multiply(rows, stride, channels, out_transposed + first_column, half,
+             spatial_end - first_column, [&](int i, int column, float value) {
+               const int c = first_column + column;
+               write(i, c, value + out_bias[c]);
+             });
+    __syncwarp();
+  }
+  const int channel_begin = max(first_column, half);
+  if (channel_begin < end_column) {
+    tokens.load(first, rows, stride);
+    __syncwarp();
+    multiply(rows, stride, channels,
+             map_transposed + item * channels * outputs + (channel_begin - half), outputs,
+             end_column - channel_begin, [&](int i, int column, float value) {
+               const int c = channel_begin + column;
+               if (half > 0) {
+                 value += map_bias[c - half];
+               } else if (first + i < tokens.count) {
+                 value += spatial[static_cast<long long>(first + i) * channels + c];
+               }
+               write(i, c, value);
+             });
+  }
+}
+
+}  // namespace
+
+/// to[i] = the sum of parts[part][i] over the parts, or that is added; of each item.
+/// grid = (ceil(size / 32), B), block = (32, 8), in double and in a fixed order.
+ENTRY(attention_merge_f32, 256, const float* parts, float* to, int count, long long part_stride,
+      long long size, int adds) {
+  __shared__ double sums[8][kWarpSize];
+  const long long i = static_cast<long long>(blockIdx.x) * kWarpSize + threadIdx.x;
+  parts += blockIdx.y * count * part_stride;
+  to += blockIdx.y * size;
+  double sum = 0.0;
+  if (i < size) {
+    for (int part = threadIdx.y; part < count; part += 8) sum += parts[part * part_stride + i];
+  }
+  sums[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y > 0 || i >= size) return;
+  for (int other = 1; other < 8; other++) sum += sums[other][threadIdx.x];
+  to[i] = static_cast<float>(adds ? to[i] + sum : sum);
+}
+
+/// to (columns, rows) = from (rows, columns) of each item.
+/// grid = (ceil(columns / 32), ceil(rows / 32), B), block = (32, 8).
+ENTRY(attention_transpose_f32, 256, const float* from, float* to, int rows, int columns,
+      long long from_stride, long long from_item) {
+  __shared__ float tile[kWarpSize][kWarpSize + 1];
+  const int first_row = blockIdx.y * kWarpSize;
+  const int first_column = blockIdx.x * kWarpSize;
+  from += blockIdx.z * from_item;
+  to += static_cast<long long>(blockIdx.z) * rows * columns;
+  for (int i = threadIdx.y; i < kWarpSize; i += 8) {
+    const int row = first_row + i, column = first_column + static_cast<int>(threadIdx.x);
+    if (row < rows && column < columns) tile[i][threadIdx.x] = from[row * from_stride + column];
+  }
+  __syncthreads();
+  for (int i = threadIdx.y; i < kWarpSize; i += 8) {
+    const int column = first_column + i, row = first_row + static_cast<int>(threadIdx.x);
+    if (row < rows && column < columns) {
+      to[static_cast<long long>(column) * rows + row] = tile[threadIdx.x][i];
+    }
+  }
+}
+
+ENTRY(attention_projections_f32, 128, const float* qkvv, const float* sums,
+      const float* keys_bias, const float* values_bias, const float* temperature,
+      float* query_gram, float* key_gram, float* norms, float* keys, float* scaled,
+      float* scaled_transposed, float* values, float* values_transposed, int channels, int heads,
+      int projected, int width) {
+  attention_projections(qkvv, sums, keys_bias, values_bias, temperature, query_gram, key_gram,
+                        norms, keys, scaled, scaled_transposed, values, values_transposed,
+                        channels, heads, projected, width);
+}
+
+ENTRY(attention_channel_maps_f32, 128, const float* qkvv, const float* qkvv_transposed,
+      const float* query_gram, const float* norms, const float* temperature, float* products,
+      float* maps, float* branch, float* branch_transposed, DROPOUT_PARAMETERS, int channels,
+      int heads) {
+  attention_channel_maps(qkvv, qkvv_transposed, query_gram, norms, temperature, products, maps,
+                         branch, branch_transposed, DROPOUT_ARGUMENT, channels, heads);
+}
+
+ENTRY(attention_output_maps_f32, 256, const float* weight, const float* branch, float* map,
+      float* map_transposed, int channels) {
+  attention_output_maps(weight, branch, map, map_transposed, channels);
+}
+
+#define ATTENTION(suffix, T)                                                                    \
+  ENTRY(attention_sums_##suffix, 128, const T* x, const float* positions,                       \
+        const float* norm_gamma, const float* norm_beta, const float* keys,                     \
+        const float* values, float* partials, int tokens, int channels, int projected,          \
+        int token_major, int run, float epsilon) {                                              \
+    attention_sums<T>(x, positions, norm_gamma, norm_beta, keys, values, partials, tokens,      \
+                      channels, projected, token_major, run, epsilon);                          \
+  }                                                                                             \
+  ENTRY(attention_spatial_##suffix, 256, const T* x, const float* positions,                    \
+        const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,          \
+        const float* keys, const float* values_transposed, float* spatial, DROPOUT_PARAMETERS,  \
+        int tokens, int channels, int heads, int projected, int block_heads, int group_heads,   \
+        float epsilon) {                                                                        \
+    const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;              \
+    attention_spatial<T>(                                                                       \
+        {x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon},                \
+        qkvv_transposed, keys, values_transposed, spatial, DROPOUT_ARGUMENT, heads, projected,  \
+        block_heads, group_heads);                                                              \
+  }                                                                                             \
+  ENTRY(attention_output_##suffix, 256, const T* x, const float* positions,                     \
+        const float* norm_gamma, const float* norm_beta, const float* spatial,                  \
+        const float* out_transposed, const float* out_bias, const float* map_transposed,        \
+        const float* map_bias, const float* gamma, T* y, int tokens, int channels,              \
+        int block_columns, float epsilon) {                                                     \
+    const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;              \
+    attention_output<T>({x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon}, \
+                        spatial, out_transposed, out_bias, map_transposed, map_bias, gamma, y,  \
+                        block_columns);                                                         \
+  }
+
+ATTENTION(f32, float)
+ATTENTION(bf16, bfloat16)

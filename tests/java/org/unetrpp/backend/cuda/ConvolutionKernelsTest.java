@@ -1,0 +1,366 @@
+package org.unetrpp.backend.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.unetrpp.backend.Convolution;
+import org.unetrpp.backend.Grid;
+import org.unetrpp.backend.cuda.DeviceValues.Pair;
+import org.unetrpp.grid.Extents;
+import org.unetrpp.memory.DType;
+
+/** The kernels of convolutions on an emulated device, against the reference. */
+class ConvolutionKernelsTest {
+  @BeforeAll
+  static void needsCompiler() {
+    assumeTrue(EmulatedCuda.isPossible(), "needs g++ on an x86-64 Linux");
+  }
+
+  private record Case(Grid grid, Convolution shape, boolean shifted) {
+    @Override
+    public String toString() {
+      return "%d x %s of %d to %d channels, kernel %s, stride %s, padding %s%s"
+          .formatted(
+              grid.batch(),
+              grid.extents(),
+              shape.inChannels(),
+              shape.outChannels(),
+              shape.kernel(),
+              shape.stride(),
+              shape.padding(),
+              shifted ? ", shifted" : "");
+    }
+
+    long weights() {
+      return shape.kernel().voxels() * shape.inChannels() * shape.outChannels();
+    }
+
+    long inputs() {
+      return grid.rows() * shape.inChannels();
+    }
+
+    long outputs() {
+      return grid.batch() * shape.output(grid.extents()).voxels() * shape.outChannels();
+    }
+  }
+
+  private static Case same(int batch, int d, int h, int w, int in, int out) {
+    return of(batch, d, h, w, Convolution.same3(in, out));
+  }
+
+  private static Case of(int batch, int d, int h, int w, Convolution shape) {
+    return new Case(new Grid(batch, new Extents(d, h, w)), shape, false);
+  }
+
+  private static Case shifted(Case aligned) {
+    return new Case(aligned.grid, aligned.shape, true);
+  }
+
+  private static Extents extents(int d, int h, int w) {
+    return new Extents(d, h, w);
+  }
+
+  /** The emulated device has 4 multiprocessors; fewer blocks share their sums. */
+  static Stream<Arguments> cases() {
+    Extents two = Extents.cube(2);
+    List<Case> cases =
+        List.of(
+            // tiles of 4x8x8 voxels, that fill, underfill and overrun; of one split and of two
+            same(1, 8, 16, 16, 16, 16),
+            same(1, 8, 16, 8, 20, 16),
+            same(2, 5, 9, 17, 1, 16),
+            same(1, 9, 10, 11, 4, 5),
+            shifted(same(1, 7, 9, 18, 12, 12)),
+            // tiles of 4x4x4 voxels
+            same(1, 4, 4, 4, 40, 36),
+            same(2, 3, 5, 4, 18, 33),
+            same(1, 1, 1, 1, 7, 2),
+            same(1, 2, 3, 1, 3, 130),
+            same(1, 2, 2, 2, 512, 65),
+            shifted(same(1, 4, 3, 6, 16, 8)),
+            // no kernels that overlap
+            of(1, 4, 8, 12, Convolution.patches(1, 32, extents(2, 4, 4))),
+            of(2, 4, 4, 4, Convolution.patches(32, 64, two)),
+            of(1, 2, 2, 2, Convolution.patches(256, 40, two)),
+            of(1, 5, 6, 7, Convolution.patches(3, 5, extents(2, 3, 2))),
+            shifted(of(1, 6, 4, 10, Convolution.patches(8, 12, two))),
+            of(1, 5, 7, 9, Convolution.pointwise(20, 40)),
+            of(2, 16, 9, 9, Convolution.pointwise(1, 16)),
+            of(1, 2, 2, 2, Convolution.pointwise(257, 14)),
+            shifted(of(1, 3, 5, 7, Convolution.pointwise(16, 4))),
+            // anything else
+            of(1, 7, 6, 5, strided(6, 7, extents(3, 3, 3), two, Extents.cube(1))),
+            of(2, 4, 7, 8, strided(5, 18, extents(1, 3, 5), Extents.cube(1), extents(0, 1, 2))),
+            of(1, 6, 5, 9, strided(3, 2, extents(3, 2, 1), extents(2, 1, 3), extents(2, 0, 1))),
+            of(1, 3, 4, 5, strided(4, 4, Extents.cube(1), Extents.cube(1), Extents.cube(1))),
+            of(1, 6, 6, 6, strided(17, 20, two, Extents.cube(3), Extents.cube(0))),
+            of(1, 4, 4, 4, strided(9, 3, Extents.cube(5), Extents.cube(1), two)));
+    return Stream.of(DType.FLOAT32, DType.BFLOAT16)
+        .flatMap(type -> cases.stream().map(c -> Arguments.of(type, c)));
+  }
+
+  private static Convolution strided(
+      int in, int out, Extents kernel, Extents stride, Extents padding) {
+    return new Convolution(in, out, kernel, stride, padding);
+  }
+
+  @ParameterizedTest(name = "{0}: {1}")
+  @MethodSource("cases")
+  void forwardEqualsReference(DType type, Case c) {
+    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
+      Pair x = values.activation(c.inputs());
+      Pair weight = values.parameter(c.weights());
+      Pair bias = values.parameter(c.shape.outChannels());
+      Pair y = values.result(c.outputs());
+      Pair withBias = values.result(c.outputs());
+      for (boolean biased : new boolean[] {false, true}) {
+        Pair result = biased ? withBias : y;
+        values
+            .backend()
+            .convolution(
+                x.device(),
+                weight.device(),
+                biased ? bias.device() : null,
+                result.device(),
+                c.grid,
+                c.shape);
+        values
+            .reference()
+            .convolution(
+                x.exact(),
+                weight.exact(),
+                biased ? bias.exact() : null,
+                result.exact(),
+                c.grid,
+                c.shape);
+      }
+      values.compare("y", y);
+      values.compare("y with bias", withBias);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}: {1}")
+  @MethodSource("cases")
+  void backwardDataEqualsReference(DType type, Case c) {
+    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
+      Pair dy = values.activation(c.outputs());
+      Pair weight = values.parameter(c.weights());
+      Pair dx = values.result(c.inputs());
+      values
+          .backend()
+          .training()
+          .convolutionBackwardData(dy.device(), weight.device(), dx.device(), c.grid, c.shape);
+      values
+          .reference()
+          .training()
+          .convolutionBackwardData(dy.exact(), weight.exact(), dx.exact(), c.grid, c.shape);
+      values.compare("dx", dx);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}: {1}")
+  @MethodSource("cases")
+  void backwardWeightsAddsWhatReferenceAdds(DType type, Case c) {
+    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
+      Pair x = values.activation(c.inputs());
+      Pair dy = values.activation(c.outputs());
+      Pair dweight = values.parameter(c.weights());
+      Pair withBias = values.parameter(c.weights());
+      Pair dbias = values.parameter(c.shape.outChannels());
+      for (boolean biased : new boolean[] {false, true}) {
+        Pair result = biased ? withBias : dweight;
+        values
+            .backend()
+            .training()
+            .convolutionBackwardWeights(
+                x.device(),
+                dy.device(),
+                result.device(),
+                biased ? dbias.device() : null,
+                c.grid,
+                c.shape);
+        values
+            .reference()
+            .training()
+            .convolutionBackwardWeights(
+                x.exact(),
+                dy.exact(),
+                result.exact(),
+                biased ? dbias.exact() : null,
+                c.grid,
+                c.shape);
+      }
+      values.compare("dweight", dweight);
+      values.compare("dweight with bias", withBias);
+      values.compare("dbias", dbias);
+    }
+  }
+
+  static Stream<Arguments> transposedCases() {
+    List<Case> cases =
+        List.of(
+            of(2, 4, 4, 4, Convolution.patches(32, 16, Extents.cube(2))),
+            of(1, 8, 8, 8, Convolution.patches(32, 16, extents(2, 4, 4))),
+            of(1, 2, 2, 2, Convolution.patches(256, 65, Extents.cube(2))),
+            of(1, 3, 5, 7, Convolution.patches(7, 3, extents(1, 2, 3))),
+            of(1, 1, 1, 1, Convolution.patches(1, 1, Extents.cube(2))),
+            of(1, 3, 3, 5, Convolution.patches(18, 20, extents(1, 1, 2))),
+            of(2, 1, 2, 2, Convolution.patches(5, 66, Extents.cube(1))),
+            shifted(of(1, 9, 5, 3, Convolution.patches(20, 12, extents(3, 1, 2)))));
+    return Stream.of(DType.FLOAT32, DType.BFLOAT16)
+        .flatMap(type -> cases.stream().map(c -> Arguments.of(type, c)));
+  }
+
+  @ParameterizedTest(name = "{0}: {1}")
+  @MethodSource("transposedCases")
+  void transposedForwardEqualsReference(DType type, Case c) {
+    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
+      Pair x = values.activation(c.inputs());
+      Pair weight = values.parameter(c.weights());
+      long outputs = c.grid.times(c.shape.stride()).rows() * c.shape.outChannels();
+      Pair y = values.result(outputs);
+      Pair sum = values.result(outputs);
+      Pair skip = values.activation(outputs);
+      TransposedConvolutionKernels kernels =
+          new TransposedConvolutionKernels(values.backend().context());
+      kernels.forward(x.device(), weight.device(), null, y.device(), c.grid, c.shape);
+      kernels.forward(x.device(), weight.device(), skip.device(), sum.device(), c.grid, c.shape);
+      values.reference().transposedConvolution(x.exact(), weight.exact(), y.exact(), c.grid, c.shape);
+      values.reference().add(y.exact(), skip.exact(), sum.exact());
+      values.compare("y", y);
+      values.compare("y with skip", sum);
+
+      kernels.forward(x.device(), weight.device(), skip.device(), skip.device(), c.grid, c.shape);
+      values.compare("y in place of skip", new Pair(skip.device(), sum.exact()));
+    }
+  }
+
+  @ParameterizedTest(name = "{0}: {1}")
+  @MethodSource("transposedCases")
+  void transposedBackwardEqualsReference(DType type, Case c) {
+    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
+      Pair x = values.activation(c.inputs());
+      Pair dy =
+          values.activation(c.grid.times(c.shape.stride()).rows() * c.shape.outChannels());
+      Pair weight = values.parameter(c.weights());
+      Pair dx = values.result(c.inputs());
+      Pair dweight = values.parameter(c.weights());
+      var device = values.backend().training();
+      device.transposedConvolutionBackwardData(
+          dy.device(), weight.device(), dx.device(), c.grid, c.shape);
+      device.transposedConvolutionBackwardWeights(
+          x.device(), dy.device(), dweight.device(), c.grid, c.shape);
+      var exact = values.reference().training();
+      exact.transposedConvolutionBackwardData(
+          dy.exact(), weight.exact(), dx.exact(), c.grid, c.shape);
+      exact.transposedConvolutionBackwardWeights(
+          x.exact(), dy.exact(), dweight.exact(), c.grid, c.shape);
+      values.compare("dx", dx);
+      values.compare("dweight", dweight);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @EnumSource(names = {"FLOAT32", "BFLOAT16"})
+  void threeTapsOfOneChannelAreThoseByHand(DType type) {
+    try (DeviceValues values = new DeviceValues(type, false)) {
+      Pair x = values.activation(new float[] {1, 2, 4});
+      float[] taps = new float[27];
+      taps[12] = 32; // depth and height in the middle; what lies one before
+      taps[13] = 8;
+      taps[14] = 1;
+      Pair weight = values.parameter(taps);
+      Pair y = values.result(3);
+      Grid line = new Grid(1, new Extents(1, 1, 3));
+      Convolution shape = Convolution.same3(1, 1);
+      values.backend().convolution(x.device(), weight.device(), null, y.device(), line, shape);
+      assertThat(values.backend().download(y.device())).containsExactly(10, 52, 96);
+      values
+          .backend()
+          .training()
+          .convolutionBackwardData(x.device(), weight.device(), y.device(), line, shape);
+      assertThat(values.backend().download(y.device())).containsExactly(72, 145, 34);
+    }
+  }
+
+  @Test
+  void weightsThatChangeArePackedAgain() {
+    try (DeviceValues values = new DeviceValues(DType.FLOAT32, false)) {
+      Pair x = values.activation(new float[] {2, 3});
+      Pair weight = values.parameter(new float[] {5, 7});
+      Pair y = values.result(1);
+      Grid voxel = new Grid(1, Extents.cube(1));
+      Convolution shape = Convolution.pointwise(2, 1);
+      values.backend().convolution(x.device(), weight.device(), null, y.device(), voxel, shape);
+      assertThat(values.backend().download(y.device())).containsExactly(31);
+      values.backend().upload(new float[] {1, 1}, weight.device());
+      values.backend().convolution(x.device(), weight.device(), null, y.device(), voxel, shape);
+      assertThat(values.backend().download(y.device())).containsExactly(5);
+    }
+  }
+
+  /** One buffer of weights may serve both directions, in different orders. */
+  @Test
+  void packsOfOneBufferAreToldApart() {
+    try (DeviceValues values = new DeviceValues(DType.FLOAT32, false)) {
+      Pair x = values.activation(new float[] {2, 3});
+      Pair weight = values.parameter(new float[] {1, 10, 100, 1000});
+      Pair y = values.result(2);
+      Pair dx = values.result(2);
+      Grid voxel = new Grid(1, Extents.cube(1));
+      Convolution shape = Convolution.pointwise(2, 2);
+      values.backend().convolution(x.device(), weight.device(), null, y.device(), voxel, shape);
+      values
+          .backend()
+          .training()
+          .convolutionBackwardData(x.device(), weight.device(), dx.device(), voxel, shape);
+      assertThat(values.backend().download(y.device())).containsExactly(32, 3200);
+      assertThat(values.backend().download(dx.device())).containsExactly(302, 3020);
+    }
+  }
+
+  @Test
+  void splitsCoverAllStepsAndStayWithinTheirLimit() {
+    for (int sums : new int[] {1, 3, 16, 700}) {
+      for (int steps : new int[] {1, 2, 7, 64, 1000}) {
+        for (long most : new long[] {0, 1, 5, 1 << 20}) {
+          Splits splits = Splits.of(sums, steps, 264, most);
+          assertThat((long) splits.count() * splits.steps()).isGreaterThanOrEqualTo(steps);
+          assertThat((long) (splits.count() - 1) * splits.steps()).isLessThan(steps);
+          assertThat((long) splits.count()).isLessThanOrEqualTo(Math.max(1, most));
+          assertThat((long) splits.count() * sums).isLessThanOrEqualTo(Math.max(264, sums));
+        }
+      }
+    }
+    assertThat(Splits.of(1, 1000, 264, 1 << 20)).isEqualTo(new Splits(250, 4));
+  }
+
+  @Test
+  void rerunsGiveTheSameBytes() {
+    try (DeviceValues values = new DeviceValues(DType.FLOAT32, false)) {
+      Case c = same(1, 6, 12, 18, 16, 16);
+      Pair x = values.activation(c.inputs());
+      Pair dy = values.activation(c.outputs());
+      float[][] runs = new float[3][];
+      for (int run = 0; run < runs.length; run++) {
+        Pair dweight = values.parameter(new float[Math.toIntExact(c.weights())]);
+        values
+            .backend()
+            .training()
+            .convolutionBackwardWeights(
+                x.device(), dy.device(), dweight.device(), null, c.grid, c.shape);
+        runs[run] = values.backend().download(dweight.device());
+      }
+      assertThat(Arrays.asList(runs)).allSatisfy(run -> assertThat(run).containsExactly(runs[0]));
+    }
+  }
+}

@@ -1,0 +1,237 @@
+package org.unetrpp.backend.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.unetrpp.backend.Convolution;
+import org.unetrpp.backend.Grid;
+import org.unetrpp.backend.HeadOutput;
+import org.unetrpp.backend.HeadParameters;
+import org.unetrpp.backend.cuda.DeviceValues.Pair;
+import org.unetrpp.grid.Extents;
+import org.unetrpp.memory.Buffer;
+import org.unetrpp.memory.DType;
+
+/** The kernels of the head on an emulated device, against the reference. */
+class HeadKernelsTest {
+  @BeforeAll
+  static void needsCompiler() {
+    assumeTrue(EmulatedCuda.isPossible(), "needs g++ on an x86-64 Linux");
+  }
+
+  private record Case(Grid grid, int channels, int classes, boolean shifted) {
+    @Override
+    public String toString() {
+      return "%d x %s of %d channels to %d classes%s"
+          .formatted(
+              grid.batch(), grid.extents(), channels, classes, shifted ? ", shifted" : "");
+    }
+  }
+
+  /** Types of features and results, and cases. */
+  static Stream<Arguments> cases() {
+    List<Case> cases =
+        List.of(
+            of(1, 4, 8, 8, 16, 14),
+            of(2, 3, 7, 11, 16, 4),
+            of(3, 1, 1, 1, 32, 3),
+            of(1, 2, 5, 13, 5, 1),
+            of(2, 2, 9, 9, 33, 20),
+            of(1, 5, 5, 6, 17, 35),
+            of(1, 6, 8, 8, 512, 2),
+            new Case(new Grid(2, new Extents(3, 5, 9)), 16, 14, true));
+    return Stream.of(
+            List.of(DType.FLOAT32, DType.FLOAT32),
+            List.of(DType.BFLOAT16, DType.BFLOAT16),
+            List.of(DType.BFLOAT16, DType.FLOAT32))
+        .flatMap(types -> cases.stream().map(c -> Arguments.of(types.get(0), types.get(1), c)));
+  }
+
+  private static Case of(int batch, int d, int h, int w, int channels, int classes) {
+    return new Case(new Grid(batch, new Extents(d, h, w)), channels, classes, false);
+  }
+
+  private static HeadParameters device(Case c, Pair weight, Pair bias) {
+    return new HeadParameters("out1", c.channels, c.classes, weight.device(), bias.device());
+  }
+
+  private static HeadParameters exact(Case c, Pair weight, Pair bias) {
+    return new HeadParameters("out1", c.channels, c.classes, weight.exact(), bias.exact());
+  }
+
+  /** Room for results of a type that need not be that of the features. */
+  private static Pair result(DeviceValues values, DType type, long count) {
+    return type == values.backend().computeType()
+        ? values.result(count)
+        : new Pair(
+            values.backend().scopes().allocate(type, count),
+            values.reference().scopes().allocate(DType.FLOAT64, count));
+  }
+
+  @ParameterizedTest(name = "{0} to {1}: {2}")
+  @MethodSource("cases")
+  void forwardEqualsReference(DType type, DType resultType, Case c) {
+    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
+      Pair x = values.activation(c.grid.rows() * c.channels);
+      Pair weight = values.parameter((long) c.classes * c.channels);
+      Pair bias = values.parameter(c.classes);
+      for (HeadOutput output : HeadOutput.values()) {
+        Pair y = result(values, resultType, c.grid.rows() * c.classes);
+        new HeadKernels(values.backend().context())
+            .forward(x.device(), device(c, weight, bias), output, y.device(), c.grid);
+        values
+            .reference()
+            .boxes()
+            .head(x.exact(), exact(c, weight, bias), output, y.exact(), c.grid);
+        values.compare(output.toString(), y);
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "{0} to {1}: {2}")
+  @MethodSource("cases")
+  void labelsAreThoseOfTheLargestLogit(DType type, DType unused, Case c) {
+    assumeTrue(unused == DType.FLOAT32, "labels have no other type");
+    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
+      Pair x = values.activation(c.grid.rows() * c.channels);
+      Pair weight = values.parameter((long) c.classes * c.channels);
+      Pair bias = values.parameter(c.classes);
+      Buffer logits =
+          values.reference().scopes().allocate(DType.FLOAT64, c.grid.rows() * c.classes);
+      values
+          .reference()
+          .boxes()
+          .head(x.exact(), exact(c, weight, bias), HeadOutput.LOGITS, logits, c.grid);
+      double[] exact = values.reference().downloadDouble(logits);
+      int tokens = c.grid.tokens();
+      byte[] expected = new byte[Math.toIntExact(c.grid.rows())];
+      for (int i = 0; i < expected.length; i++) {
+        int first = i / tokens * c.classes * tokens + i % tokens;
+        for (int k = 1; k < c.classes; k++) {
+          if (exact[first + k * tokens] > exact[first + expected[i] * tokens]) {
+            expected[i] = (byte) k;
+          }
+        }
+      }
+      assertThat(labels(values, x, device(c, weight, bias), c.grid)).containsExactly(expected);
+    }
+  }
+
+  private static byte[] labels(
+      DeviceValues values, Pair x, HeadParameters parameters, Grid grid) {
+    CudaContext context = values.backend().context();
+    long bytes = grid.rows();
+    // The driver looks at what lies behind the block when it is freed.
+    long address = context.driver().allocate(bytes);
+    try (Arena arena = Arena.ofConfined()) {
+      new HeadKernels(context).labels(x.device(), parameters, address, grid);
+      MemorySegment host = arena.allocate(bytes);
+      context.driver().copyToHost(address, host, context.stream());
+      values.backend().synchronize();
+      return host.toArray(ValueLayout.JAVA_BYTE);
+    } finally {
+      context.driver().free(address);
+    }
+  }
+
+  @Test
+  void theFirstOfEqualLogitsWins() {
+    try (DeviceValues values = new DeviceValues(DType.FLOAT32, false)) {
+      int classes = 40;
+      float[] biases = new float[classes];
+      Arrays.fill(biases, -4);
+      biases[5] = -3;
+      biases[21] = -2;
+      biases[23] = -2;
+      biases[39] = -2;
+      Pair x = values.activation(3);
+      HeadParameters parameters =
+          new HeadParameters(
+              "out1",
+              1,
+              classes,
+              values.parameter(new float[classes]).device(),
+              values.parameter(biases).device());
+      Grid grid = new Grid(1, new Extents(1, 1, 3));
+      assertThat(labels(values, x, parameters, grid)).containsExactly(21, 21, 21);
+    }
+  }
+
+  @Test
+  void probabilitiesOfHugeLogitsAreFinite() {
+    try (DeviceValues values = new DeviceValues(DType.FLOAT32, false)) {
+      for (int classes : new int[] {2, 18}) {
+        float[] biases = new float[classes];
+        biases[0] = -500;
+        biases[classes - 1] = 1000;
+        Case c = of(1, 1, 1, 1, 1, classes);
+        Pair x = values.activation(1);
+        Pair weight = values.parameter(new float[classes]);
+        Pair bias = values.parameter(biases);
+        Pair y = values.result(classes);
+        new HeadKernels(values.backend().context())
+            .forward(
+                x.device(), device(c, weight, bias), HeadOutput.PROBABILITIES, y.device(), c.grid);
+        float[] expected = new float[classes];
+        expected[classes - 1] = 1;
+        assertThat(values.backend().download(y.device())).containsExactly(expected);
+      }
+    }
+  }
+
+  @Test
+  void labelsOfMoreClassesThanAByteTellsAreRefused() {
+    try (DeviceValues values = new DeviceValues(DType.FLOAT32, false)) {
+      Pair one = values.parameter(257);
+      HeadParameters parameters =
+          new HeadParameters("out1", 1, 257, one.device(), one.device());
+      HeadKernels kernels = new HeadKernels(values.backend().context());
+      Grid grid = new Grid(1, Extents.cube(1));
+      assertThatThrownBy(() -> kernels.labels(one.device(), parameters, 0, grid))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("out1 has 257 classes, expected at most 256 for labels of a byte");
+    }
+  }
+
+  @ParameterizedTest(name = "{0} from {1}: {2}")
+  @MethodSource("cases")
+  void backwardEqualsReference(DType type, DType resultType, Case c) {
+    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
+      Pair x = values.activation(c.grid.rows() * c.channels);
+      long logits = c.grid.rows() * c.classes;
+      Pair dy =
+          resultType == type ? values.activation(logits) : values.parameter(values.normal(logits));
+      Pair weight = values.parameter((long) c.classes * c.channels);
+      Pair bias = values.parameter(c.classes);
+      Pair dx = values.result(x.device().elements());
+      Pair dweight = values.parameter(weight.device().elements());
+      Pair dbias = values.parameter(c.classes);
+      HeadKernels kernels = new HeadKernels(values.backend().context());
+      kernels.backwardData(dy.device(), device(c, weight, bias), dx.device(), c.grid);
+      kernels.backwardWeights(x.device(), dy.device(), device(c, dweight, dbias), c.grid);
+
+      Convolution shape = Convolution.pointwise(c.channels, c.classes);
+      Buffer voxelMajor = values.reference().scopes().allocate(DType.FLOAT64, logits);
+      values.reference().channelsLast(dy.exact(), voxelMajor, c.grid, c.classes);
+      var exact = values.reference().training();
+      exact.convolutionBackwardData(voxelMajor, weight.exact(), dx.exact(), c.grid, shape);
+      exact.convolutionBackwardWeights(
+          x.exact(), voxelMajor, dweight.exact(), dbias.exact(), c.grid, shape);
+      values.compare("dx", dx);
+      values.compare("dweight", dweight);
+      values.compare("dbias", dbias);
+    }
+  }
+}

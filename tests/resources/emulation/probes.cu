@@ -1,0 +1,60 @@
+// Kernels that show what an emulated device does; tests only.
+#include "common.cuh"
+
+/// Each kind of argument, as numbers.
+ENTRY(probe_arguments, 32, const float* buffer, const float* none, int small, long long large,
+      float single, double precise, double* result) {
+  if (threadIdx.x != 0) return;
+  result[0] = buffer[0];
+  result[1] = none == nullptr;
+  result[2] = small;
+  result[3] = static_cast<double>(large);
+  result[4] = single;
+  result[5] = precise;
+}
+
+/// Numbers the threads of a grid of three axes in the order of its blocks.
+ENTRY(probe_geometry, 256, float* y) {
+  const int block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
+  const int number = block * block_threads() + thread_in_block();
+  y[number] = static_cast<float>(number);
+}
+
+/// x[at] to y[0].
+ENTRY(probe_read, 32, const float* x, long long at, float* y) {
+  if (threadIdx.x == 0) y[0] = x[at];
+}
+
+/// value to x[at].
+ENTRY(probe_write, 32, float* x, long long at, float value) {
+  if (threadIdx.x == 0) x[at] = value;
+}
+
+/// y = scale * y + x, of one block.
+ENTRY(probe_step, 256, const float* x, float* y, float scale, int count) {
+  for (int i = threadIdx.x; i < count; i += blockDim.x) y[i] = scale * y[i] + x[i];
+}
+
+/// What dynamic shared memory holds at first.
+ENTRY(probe_shared, 256, float* y) {
+  DYNAMIC_SHARED(float, fresh);
+  y[threadIdx.x] = fresh[threadIdx.x];
+  fresh[threadIdx.x] = 0.0f;
+}
+
+/// The sum of the block's thread numbers, by every thread.
+ENTRY(probe_sum, 256, float* y) {
+  __shared__ float scratch[33];
+  y[threadIdx.x] = block_sum(static_cast<float>(threadIdx.x), scratch);
+}
+
+/// One lane waits for its warp, which waits for the block.
+ENTRY(probe_divergence, 64, float* y) {
+  float value = 1.0f;
+  if (threadIdx.x == 0) {
+    value = warp_sum(value);
+  } else {
+    __syncthreads();
+  }
+  y[threadIdx.x] = value;
+}
