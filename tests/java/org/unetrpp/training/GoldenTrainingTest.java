@@ -15,6 +15,7 @@ import org.unetrpp.backend.cpu.CpuBackend;
 import org.unetrpp.backend.cuda.EmulatedCuda;
 import org.unetrpp.backend.reference.ReferenceBackend;
 import org.unetrpp.memory.DType;
+import org.unetrpp.testing.Branches;
 import org.unetrpp.testing.Golden;
 
 /** Losses, gradients and three optimizer steps against the published implementation in float64. */

@@ -1,5 +1,6 @@
 package org.unetrpp.backend.cuda.natives;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -79,7 +80,7 @@ class ElfLibraryTest {
   void otherFilesAreRefused() {
     byte[] for32Bits = jcuda("libcublas.so.12").bytes();
     for32Bits[4] = 1;
-    byte[] text = "#!/bin/sh\necho libcublas.so.12\n".getBytes();
+    byte[] text = "#!/bin/sh\necho libcublas.so.12\n".getBytes(US_ASCII);
     for (byte[] bytes : new byte[][] {for32Bits, text}) {
       assertThatThrownBy(() -> new ElfLibrary(bytes))
           .isInstanceOf(IllegalArgumentException.class)

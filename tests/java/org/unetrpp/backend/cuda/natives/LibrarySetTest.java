@@ -98,7 +98,7 @@ class LibrarySetTest {
     Files.createSymbolicLink(
         folder.resolve("libcublas.so.13"), folder.resolve("libcublas.so.13.0.2.14"));
     LibrarySet.Found found =
-        LibrarySet.choose(named, folders, 13).files().get(CudaLibrary.CUBLAS);
+        LibrarySet.find(CudaLibrary.CUBLAS, new int[] {13}, folders).orElseThrow();
     assertThat(found.versionOfName()).contains("13.0.2.14");
     assertThat(found.realFile().getFileName()).hasToString("libcublas.so.13.0.2.14");
   }
