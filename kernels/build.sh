@@ -61,15 +61,14 @@ known=$("$nvcc" --list-gpu-code)
 targets=()
 for capability in $wanted; do
   if grep -qx "sm_$capability" <<< "$known"; then
-    targets+=(-gencode "arch=compute_$capability,code=sm_$capability")
+    code=sm_$capability
+    if [[ $capability == 90 && -z ${UNETRPP_CUDA_TARGETS:-} ]]; then code=[sm_90,compute_90]; fi
+    targets+=(-gencode "arch=compute_$capability,code=$code")
   else
     echo "kernels: $nvcc does not know sm_$capability"
   fi
 done
 [[ ${#targets[@]} -gt 0 ]] || without "$nvcc knows none of: $wanted"
-if [[ -z ${UNETRPP_CUDA_TARGETS:-} ]] && grep -qx sm_90 <<< "$known"; then
-  targets+=(-gencode arch=compute_90,code=compute_90)
-fi
 options=(-std=c++17 -O3 -Werror all-warnings -Xptxas -v "${targets[@]}")
 help=$("$nvcc" --help)
 if grep -q -e --compress-mode <<< "$help"; then options+=(--compress-mode=size); fi
@@ -83,6 +82,7 @@ fingerprint() {
 compile() {
   local name=$1 work=$scratch/$1
   mkdir "$work"
+  fingerprint "$name" > "$work/sum" # before: a source may change meanwhile
   if ! "$nvcc" "${options[@]}" --keep --keep-dir "$work" -fatbin "$here/$name.cu" -o "$work/out" \
     > "$work/report" 2>&1; then
     echo "kernels: $name.cu does not compile"
@@ -96,14 +96,13 @@ compile() {
   rm -f "$fingerprints/$name.sum"
   mv "$work/report" "$reports/$name.txt"
   mv "$work/out" "$images/$name.fatbin"
-  fingerprint "$name" > "$fingerprints/$name.sum"
+  mv "$work/sum" "$fingerprints/$name.sum"
   rm -rf "$work"
 }
 
 mkdir -p "$images" "$reports" "$fingerprints"
 stale=()
-for source in "$here"/*.cu; do
-  name=$(basename "${source%.cu}")
+for name in $(cd "$here" && ls -S -- *.cu | sed -n 's/\.cu$//p'); do # the longest first
   if [[ ! -e $fingerprints/$name.sum || ! -e $images/$name.fatbin || ! -e $reports/$name.txt ]] ||
     [[ $(fingerprint "$name") != "$(< "$fingerprints/$name.sum")" ]]; then
     stale+=("$name")

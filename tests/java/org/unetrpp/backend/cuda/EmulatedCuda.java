@@ -23,6 +23,11 @@ public final class EmulatedCuda {
 
   private EmulatedCuda() {}
 
+  /** Keeps the GPU's context, which would be made anew for each backend, for all of them. */
+  private static final class Held {
+    static final CudaDriver DRIVER = JcudaDriver.open(Objects.requireNonNull(GPU));
+  }
+
   /** Whether this machine can play a device: it needs g++ on an x86-64 Linux. */
   public static boolean isPossible() {
     return GPU != null || HostKernels.arePossible();
@@ -34,12 +39,13 @@ public final class EmulatedCuda {
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // the backend closes the driver
   public static CudaBackend open(DType computeType) {
-    CudaDriver driver = GPU == null ? new EmulatedDriver(MEMORY) : poisoned(JcudaDriver.open(GPU));
+    CudaDriver driver = GPU == null ? new EmulatedDriver(MEMORY) : poisonedGpu();
     return new CudaBackend(driver, computeType, DeviceMemory.unpooled(driver));
   }
 
-  /** The same with fresh memory that is full of NaN, as an emulated device's is. */
-  private static CudaDriver poisoned(CudaDriver driver) {
+  /** The GPU with fresh memory that is full of NaN, as an emulated device's is. */
+  private static CudaDriver poisonedGpu() {
+    CudaDriver driver = JcudaDriver.open(Held.DRIVER.device().ordinal());
     CudaDriver.Stream stream = driver.createStream();
     return (CudaDriver)
         Proxy.newProxyInstance(
