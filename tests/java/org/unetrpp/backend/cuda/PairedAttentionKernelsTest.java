@@ -49,8 +49,7 @@ class PairedAttentionKernelsTest {
     TOKEN_MAJOR_SUM
   }
 
-  private record Shape(
-      int channels, int heads, int tokens, int projected, Style style, int batch) {
+  private record Shape(int channels, int heads, int tokens, int projected, Style style, int batch) {
     long elements() {
       return (long) batch * tokens * channels;
     }
@@ -189,6 +188,8 @@ class PairedAttentionKernelsTest {
     "256, 4, 64, 32, SHARED_PROJECTION, 1",
     "256, 4, 25, 32, TOKEN_MAJOR_SUM, 1",
     "512, 1, 9, 128, SHARED_PROJECTION, 1",
+    "8, 2, 40, 3, SHARED_PROJECTION, 2",
+    "16, 4, 112, 9, TWO_PROJECTIONS, 1",
     "12, 2, 199, 7, TWO_PROJECTIONS, 3",
     "12, 3, 31, 5, TOKEN_MAJOR_SUM, 2",
     "12, 4, 3, 100, SHARED_PROJECTION, 1",
@@ -206,8 +207,10 @@ class PairedAttentionKernelsTest {
     requireClose("bfloat16", evaluated(bfloat16, shape), expected, TOLERANCE_BF16);
   }
 
-  private static final Dropout CHANNEL_MAPS = new Dropout(0.25, 0x1234_5678_9ABCL, 3, (7L << 32) + 9);
-  private static final Dropout SPATIAL_MAPS = new Dropout(0.4, 0x1234_5678_9ABCL, 4, (7L << 32) + 9);
+  private static final Dropout CHANNEL_MAPS =
+      new Dropout(0.25, 0x1234_5678_9ABCL, 3, (7L << 32) + 9);
+  private static final Dropout SPATIAL_MAPS =
+      new Dropout(0.4, 0x1234_5678_9ABCL, 4, (7L << 32) + 9);
 
   /** The output in training mode, then the gradients of input and parameters. */
   private static Map<String, double[]> trained(Backend backend, Shape shape, boolean dropout) {
@@ -286,6 +289,7 @@ class PairedAttentionKernelsTest {
     "64, 4, 65, 16, TWO_PROJECTIONS, 2, false",
     "128, 4, 50, 64, SHARED_PROJECTION, 1, true",
     "256, 4, 25, 32, SHARED_PROJECTION, 1, true",
+    "16, 4, 112, 9, TWO_PROJECTIONS, 1, true",
     "12, 2, 199, 7, TWO_PROJECTIONS, 3, true",
     "12, 3, 31, 5, TOKEN_MAJOR_SUM, 2, false",
     "12, 4, 3, 100, SHARED_PROJECTION, 2, true",
@@ -293,13 +297,7 @@ class PairedAttentionKernelsTest {
     "4, 4, 70, 1, TWO_PROJECTIONS, 1, true"
   })
   void gradientsAgreeWithTheReference(
-      int channels,
-      int heads,
-      int tokens,
-      int projected,
-      Style style,
-      int batch,
-      boolean dropout) {
+      int channels, int heads, int tokens, int projected, Style style, int batch, boolean dropout) {
     Shape shape = new Shape(channels, heads, tokens, projected, style, batch);
     Map<String, double[]> expected = trained(reference, shape, dropout);
     Map<String, double[]> actual = trained(float32, shape, dropout);
