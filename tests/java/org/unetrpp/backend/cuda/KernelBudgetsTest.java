@@ -199,8 +199,7 @@ class KernelBudgetsTest {
             .toList();
     assertThat(budgets())
         .allSatisfy(
-            budget ->
-                assertThat(entries).anyMatch(entry -> budget.entry.matcher(entry).matches()));
+            budget -> assertThat(entries).anyMatch(entry -> budget.entry.matcher(entry).matches()));
   }
 
   /** The check itself, on reports as ptxas writes them. */
@@ -247,8 +246,7 @@ class KernelBudgetsTest {
       String clean = REPORT.replace("8 bytes", "0 bytes").replace("12 bytes", "0 bytes");
       assertThat(violations(clean.replace("50000", "48").replace("72", "64"))).isEmpty();
       assertThat(violations(clean.replace("50000", "48")))
-          .containsExactly(
-              "sum_f32 on sm_75: 73728 registers in a block of 1024, at most 65536");
+          .containsExactly("sum_f32 on sm_75: 73728 registers in a block of 1024, at most 65536");
     }
   }
 }

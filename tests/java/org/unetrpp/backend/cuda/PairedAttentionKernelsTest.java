@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import org.assertj.core.api.SoftAssertions;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -30,6 +32,9 @@ class PairedAttentionKernelsTest {
    */
   private static final double TOLERANCE = 2e-6;
 
+  /** As the result's, where sums cancel besides: those of softmax, norms and normalization. */
+  private static final double GRADIENT_TOLERANCE = 4e-6;
+
   /** Rounding x and y to bfloat16 costs 2^-9 at most; everything between is in float. */
   private static final double TOLERANCE_BF16 = 4e-3;
 
@@ -44,8 +49,7 @@ class PairedAttentionKernelsTest {
     TOKEN_MAJOR_SUM
   }
 
-  private record Shape(
-      int channels, int heads, int tokens, int projected, Style style, int batch) {
+  private record Shape(int channels, int heads, int tokens, int projected, Style style, int batch) {
     long elements() {
       return (long) batch * tokens * channels;
     }
@@ -157,14 +161,20 @@ class PairedAttentionKernelsTest {
 
   private static void requireClose(
       String what, double[] actual, double[] expected, double tolerance) {
-    double distance = 0;
-    double length = 0;
-    for (int i = 0; i < expected.length; i++) {
-      distance += (actual[i] - expected[i]) * (actual[i] - expected[i]);
-      length += expected[i] * expected[i];
-    }
     assertThat(actual).hasSameSizeAs(expected);
-    assertThat(Math.sqrt(distance / length)).as(what).isLessThanOrEqualTo(tolerance);
+    assertThat(distance(actual, expected) / length(expected)).as(what).isLessThan(tolerance);
+  }
+
+  private static double distance(double[] a, double[] b) {
+    double sum = 0;
+    for (int i = 0; i < a.length; i++) {
+      sum += (a[i] - b[i]) * (a[i] - b[i]);
+    }
+    return Math.sqrt(sum);
+  }
+
+  private static double length(double[] a) {
+    return distance(a, new double[a.length]);
   }
 
   @ParameterizedTest(name = "C={0}, h={1}, N={2}, P={3}, {4}, batch {5}")
@@ -178,6 +188,8 @@ class PairedAttentionKernelsTest {
     "256, 4, 64, 32, SHARED_PROJECTION, 1",
     "256, 4, 25, 32, TOKEN_MAJOR_SUM, 1",
     "512, 1, 9, 128, SHARED_PROJECTION, 1",
+    "8, 2, 40, 3, SHARED_PROJECTION, 2",
+    "16, 4, 112, 9, TWO_PROJECTIONS, 1",
     "12, 2, 199, 7, TWO_PROJECTIONS, 3",
     "12, 3, 31, 5, TOKEN_MAJOR_SUM, 2",
     "12, 4, 3, 100, SHARED_PROJECTION, 1",
@@ -193,5 +205,114 @@ class PairedAttentionKernelsTest {
     requireClose("float32", actual, expected, TOLERANCE);
     assertThat(evaluated(float32, shape)).as("again").isEqualTo(actual);
     requireClose("bfloat16", evaluated(bfloat16, shape), expected, TOLERANCE_BF16);
+  }
+
+  private static final Dropout CHANNEL_MAPS =
+      new Dropout(0.25, 0x1234_5678_9ABCL, 3, (7L << 32) + 9);
+  private static final Dropout SPATIAL_MAPS =
+      new Dropout(0.4, 0x1234_5678_9ABCL, 4, (7L << 32) + 9);
+
+  /** The output in training mode, then the gradients of input and parameters. */
+  private static Map<String, double[]> trained(Backend backend, Shape shape, boolean dropout) {
+    Map<String, double[]> results = new LinkedHashMap<>();
+    try (var _ = backend.scopes().open()) {
+      Leaves leaves = new Leaves(backend);
+      Buffer x = leaves.activations(shape.elements());
+      Buffer dy = leaves.activations(shape.elements());
+      PairedAttentionParameters parameters = leaves.attention(shape);
+      Buffer y = backend.scopes().allocate(backend.computeType(), shape.elements());
+      Pullback<PairedAttentionParameters> pullback =
+          backend
+              .trainingBoxes()
+              .pairedAttention(
+                  x,
+                  parameters,
+                  dropout ? CHANNEL_MAPS : Dropout.NONE,
+                  dropout ? SPATIAL_MAPS : Dropout.NONE,
+                  y,
+                  shape.batch());
+      results.put("y", backend.downloadDouble(y));
+      // gradients are added to what is there
+      PairedAttentionParameters gradients = leaves.attention(shape);
+      Map<String, Buffer> named = named(gradients);
+      Map<String, double[]> before = new LinkedHashMap<>();
+      named.forEach((name, buffer) -> before.put(name, backend.downloadDouble(buffer)));
+      Buffer dx = backend.scopes().allocate(backend.computeType(), shape.elements());
+      pullback.apply(dy, gradients, dx);
+      results.put("dx", backend.downloadDouble(dx));
+      named.forEach((name, buffer) -> {
+        double[] values = backend.downloadDouble(buffer);
+        double[] start = before.get(name);
+        for (int i = 0; i < values.length; i++) {
+          values[i] -= start[i];
+        }
+        results.put(name, values);
+      });
+    }
+    assertThat(backend.allocator().bytesInUse()).isZero();
+    return results;
+  }
+
+  private static Map<String, Buffer> named(PairedAttentionParameters p) {
+    Map<String, Buffer> buffers = new LinkedHashMap<>();
+    buffers.put("positions", p.positions());
+    buffers.put("normGamma", p.normGamma());
+    buffers.put("normBeta", p.normBeta());
+    buffers.put("gamma", p.gamma());
+    buffers.put("temperature", p.temperature());
+    buffers.put("temperature2", p.temperature2());
+    long square = (long) p.channels() * p.channels();
+    String[] slices = {"queries", "keys", "channel values", "spatial values"};
+    for (int i = 0; i < slices.length; i++) {
+      buffers.put("weight of " + slices[i], p.qkvv().slice(i * square, square));
+    }
+    for (Projection projection : List.of(p.keys(), p.values())) {
+      buffers.put(projection.name(), projection.weight());
+      if (projection.bias() != null) {
+        buffers.put(projection.name() + " bias", projection.bias());
+      }
+    }
+    if (p.fusion() != null) {
+      buffers.put("out_proj", p.fusion().spatialWeight());
+      buffers.put("out_proj bias", p.fusion().spatialBias());
+      buffers.put("out_proj2", p.fusion().channelWeight());
+      buffers.put("out_proj2 bias", p.fusion().channelBias());
+    }
+    return buffers;
+  }
+
+  @ParameterizedTest(name = "C={0}, h={1}, N={2}, P={3}, {4}, batch {5}, dropout {6}")
+  @CsvSource({
+    "32, 4, 256, 64, SHARED_PROJECTION, 2, true",
+    "32, 4, 101, 64, TWO_PROJECTIONS, 1, true",
+    "32, 4, 77, 64, TOKEN_MAJOR_SUM, 2, true",
+    "64, 4, 65, 16, TWO_PROJECTIONS, 2, false",
+    "128, 4, 50, 64, SHARED_PROJECTION, 1, true",
+    "256, 4, 25, 32, SHARED_PROJECTION, 1, true",
+    "16, 4, 112, 9, TWO_PROJECTIONS, 1, true",
+    "12, 2, 199, 7, TWO_PROJECTIONS, 3, true",
+    "12, 3, 31, 5, TOKEN_MAJOR_SUM, 2, false",
+    "12, 4, 3, 100, SHARED_PROJECTION, 2, true",
+    "8, 1, 20, 3, SHARED_PROJECTION, 1, false",
+    "4, 4, 70, 1, TWO_PROJECTIONS, 1, true"
+  })
+  void gradientsAgreeWithTheReference(
+      int channels, int heads, int tokens, int projected, Style style, int batch, boolean dropout) {
+    Shape shape = new Shape(channels, heads, tokens, projected, style, batch);
+    Map<String, double[]> expected = trained(reference, shape, dropout);
+    Map<String, double[]> actual = trained(float32, shape, dropout);
+    Map<String, double[]> again = trained(float32, shape, dropout);
+    Map<String, double[]> rounded = trained(bfloat16, shape, dropout);
+    double[] worst = new double[2];
+    SoftAssertions.assertSoftly(softly ->
+        expected.forEach((name, values) -> {
+          // a map of one value has a gradient of exactly zero
+          double length = Math.max(length(values), Double.MIN_NORMAL);
+          double error = distance(actual.get(name), values) / length;
+          double roundedError = distance(rounded.get(name), values) / length;
+          softly.assertThat(error).as(name).isLessThan(GRADIENT_TOLERANCE);
+          softly.assertThat(roundedError).as(name + ", bfloat16").isLessThan(TOLERANCE_BF16);
+          softly.assertThat(again.get(name)).as(name + ", again").isEqualTo(actual.get(name));
+        }));
   }
 }

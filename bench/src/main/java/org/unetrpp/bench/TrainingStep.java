@@ -38,19 +38,20 @@ public final class TrainingStep implements AutoCloseable {
             Optimization.PUBLISHED,
             1,
             entry -> DeterministicTensor.ofState(entry.name(), entry.shape()));
-    batch = batch(architecture, batchSize);
+    batch = batch(architecture, batchSize, 0);
   }
 
-  private static Batch batch(Architecture architecture, int size) {
+  /** The batch of a training step, made from names alone. */
+  public static Batch batch(Architecture architecture, int size, int step) {
     Extents patch = architecture.patch();
     int channels = architecture.inputChannels();
     int voxels = Math.toIntExact(patch.voxels());
-    float[] image = DeterministicTensor.input("step0/input", size * channels * voxels);
+    float[] image = DeterministicTensor.input("step" + step + "/input", size * channels * voxels);
     Extents blocks = patch.dividedBy(BLOCK);
     int classes = architecture.classes();
     float[] uniform =
         DeterministicTensor.values(
-            "step0/target", Math.toIntExact(size * blocks.voxels()), 0.5, 0.5);
+            "step" + step + "/target", Math.toIntExact(size * blocks.voxels()), 0.5, 0.5);
     short[] labels = new short[size * voxels];
     for (int i = 0; i < labels.length; i++) {
       int w = i % patch.width() / BLOCK.width();

@@ -9,10 +9,7 @@ import org.unetrpp.memory.Buffer;
  * Convolutions by one provider. Activations are (B, D, H, W, C), weights (Cout, Cin, kD, kH, kW) in
  * float32.
  */
-interface Convolutions {
-  /** Short name for messages, as in {@code cudnn}. */
-  String name();
-
+interface Convolutions extends Provider {
   /** As {@link org.unetrpp.backend.Backend#convolution}. */
   void forward(
       Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape);

@@ -1,6 +1,5 @@
 package org.unetrpp.backend.cuda;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
@@ -10,7 +9,6 @@ import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.Boxes;
 import org.unetrpp.backend.ChannelNorm;
-import org.unetrpp.backend.ComposedTrainingBoxes;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.MatrixView;
@@ -32,8 +30,7 @@ public final class CudaBackend implements Backend {
   private final DType computeType;
   private final DeviceMemory memory;
   private final CudaContext context;
-  private final Convolutions convolutions;
-  private final MatrixProducts products;
+  private final Providers.Opened providers;
   private final TransposedConvolutionKernels transposedConvolution;
   private final LayerNormKernels layerNorm;
   private final GroupNormKernels groupNorm;
@@ -53,10 +50,26 @@ public final class CudaBackend implements Backend {
    * @param computeType of activations, float32 or bfloat16
    */
   public CudaBackend(CudaDriver driver, DType computeType) {
-    this(driver, computeType, DeviceMemory.pooled(driver));
+    this(driver, computeType, Providers.own());
+  }
+
+  /**
+   * Opens a device.
+   *
+   * @param driver is closed with the backend
+   * @param computeType of activations, float32 or bfloat16
+   * @param providers of convolutions and matrix products
+   */
+  public CudaBackend(CudaDriver driver, DType computeType, Providers providers) {
+    this(driver, computeType, DeviceMemory.pooled(driver), providers);
   }
 
   CudaBackend(CudaDriver driver, DType computeType, DeviceMemory memory) {
+    this(driver, computeType, memory, Providers.own());
+  }
+
+  private CudaBackend(
+      CudaDriver driver, DType computeType, DeviceMemory memory, Providers providers) {
     if (computeType != DType.FLOAT32 && computeType != DType.BFLOAT16) {
       throw new IllegalArgumentException("compute type is " + computeType);
     }
@@ -64,8 +77,7 @@ public final class CudaBackend implements Backend {
     this.computeType = computeType;
     this.memory = memory;
     context = new CudaContext(driver, driver.createStream(), memory);
-    convolutions = new OwnConvolutions(context);
-    products = new OwnMatrixProducts(context);
+    this.providers = providers.open(context);
     transposedConvolution = new TransposedConvolutionKernels(context);
     layerNorm = new LayerNormKernels(context);
     groupNorm = new GroupNormKernels(context);
@@ -75,7 +87,7 @@ public final class CudaBackend implements Backend {
     columns = new ColumnKernels(context);
     training = new CudaTraining(this);
     boxes = new CudaBoxes(this);
-    trainingBoxes = new ComposedTrainingBoxes(this);
+    trainingBoxes = new CudaTrainingBoxes(this);
   }
 
   CudaContext context() {
@@ -83,7 +95,7 @@ public final class CudaBackend implements Backend {
   }
 
   Convolutions convolutions() {
-    return convolutions;
+    return providers.convolutions();
   }
 
   TransposedConvolutionKernels transposedConvolution() {
@@ -249,7 +261,7 @@ public final class CudaBackend implements Backend {
   @Override
   public void convolution(
       Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
-    convolutions.forward(x, weight, bias, y, grid, shape);
+    providers.convolutions().forward(x, weight, bias, y, grid, shape);
   }
 
   @Override
@@ -266,7 +278,7 @@ public final class CudaBackend implements Backend {
       boolean transposeB,
       MatrixView c,
       boolean accumulate) {
-    products.product(a, transposeA, b, transposeB, c, accumulate);
+    providers.products().product(a, transposeA, b, transposeB, c, accumulate);
   }
 
   @Override
@@ -335,7 +347,7 @@ public final class CudaBackend implements Backend {
 
   @Override
   public void close() {
-    try {
+    try (providers) {
       memory.close();
     } finally {
       driver.destroy(context.stream());

@@ -6,10 +6,7 @@ import org.unetrpp.backend.MatrixView;
  * Matrix products by one provider. The three matrices may differ in type: parameters and their
  * gradients are float32 where activations are bfloat16.
  */
-interface MatrixProducts {
-  /** Short name for messages, as in {@code cublas}. */
-  String name();
-
+interface MatrixProducts extends Provider {
   /** As {@link org.unetrpp.backend.Backend#matrixProduct}. */
   void product(
       MatrixView a,

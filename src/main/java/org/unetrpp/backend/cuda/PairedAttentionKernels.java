@@ -4,8 +4,10 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.Dropout;
+import org.unetrpp.backend.DropoutMask;
 import org.unetrpp.backend.PairedAttentionParameters;
 import org.unetrpp.backend.PairedAttentionParameters.Concatenation;
+import org.unetrpp.backend.Pullback;
 import org.unetrpp.backend.cuda.driver.KernelArguments;
 import org.unetrpp.backend.cuda.driver.LaunchGeometry;
 import org.unetrpp.memory.Buffer;
@@ -17,6 +19,7 @@ import org.unetrpp.memory.DType;
  */
 final class PairedAttentionKernels {
   private static final String FORWARD = "attention_forward";
+  private static final String BACKWARD = "attention_backward";
   private static final float EPSILON = (float) ChannelNorm.EPSILON;
 
   /** Limits of the kernels. */
@@ -65,6 +68,26 @@ final class PairedAttentionKernels {
     }
   }
 
+  /**
+   * As {@link org.unetrpp.backend.TrainingBoxes#pairedAttention}. Keeps the maps, nothing of the
+   * tokens.
+   */
+  Pullback<PairedAttentionParameters> training(
+      Buffer x,
+      PairedAttentionParameters p,
+      Dropout channelMaps,
+      Dropout spatialMaps,
+      Buffer y,
+      int batch) {
+    Run run = new Run(x, p, channelMaps, spatialMaps, batch);
+    run.forward(y);
+    return (dy, gradients, dx) -> {
+      try (var _ = context.scopes().open()) {
+        new Gradient(run, gradients).apply(dy, dx);
+      }
+    };
+  }
+
   /** Floats between the rows of a tile in shared memory, as {@code tile_stride} has it. */
   private static int stride(int columns) {
     return (columns + 3) / 4 * 4 + 4;
@@ -86,24 +109,52 @@ final class PairedAttentionKernels {
     int warps = mostWarps;
     while (warps > 1
         && (warps * warpBytes > SHARED_BYTES
-            || warps > 2
-                && (long) Math.ceilDiv(rows, ROWS * warps) * y * z < multiprocessors())) {
+            || warps > 2 && (long) Math.ceilDiv(rows, ROWS * warps) * y * z < multiprocessors())) {
       warps /= 2;
     }
     int blocks = Math.ceilDiv(rows, ROWS * warps);
     return new LaunchGeometry(blocks, y, z, WARP, warps, 1, warps * warpBytes);
   }
 
-  private static KernelArguments dropout(KernelArguments arguments, Dropout dropout) {
-    return arguments
-        .ints((int) Math.round(dropout.probability() * (1 << 16)))
-        .floats((float) (1 / (1 - dropout.probability())))
-        .ints(
-            (int) dropout.seed(),
-            (int) (dropout.seed() >>> Integer.SIZE),
-            dropout.layer(),
-            (int) dropout.step(),
-            (int) (dropout.step() >>> Integer.SIZE));
+  /** The same number of tiles or more, in blocks of several, so few that their sums are few. */
+  private LaunchGeometry fewer(LaunchGeometry tiles, int tilesOfBlock) {
+    return tiles.grid(Math.ceilDiv(tiles.gridX(), tilesOfBlock), tiles.gridY(), tiles.gridZ());
+  }
+
+  /** Tiles that a block takes, so that there are two blocks for each multiprocessor. */
+  private int tilesOfBlock(LaunchGeometry tiles) {
+    int blocks = Math.ceilDiv(2 * multiprocessors(), tiles.gridY() * tiles.gridZ());
+    return Math.ceilDiv(tiles.gridX(), blocks);
+  }
+
+  private static float scale(Dropout dropout) {
+    return new DropoutMask(dropout).scale();
+  }
+
+  /** Of each item, a matrix whose rows lie {@code stride} apart. */
+  private void transpose(
+      Buffer from, Buffer to, int rows, int columns, int stride, long item, int items) {
+    context.launch(
+        FORWARD,
+        "attention_transpose_f32",
+        new LaunchGeometry(
+            Math.ceilDiv(columns, WARP), Math.ceilDiv(rows, WARP), items, WARP, MOST_WARPS, 1, 0),
+        context.arguments(from, to).ints(rows, columns).longs(stride, item));
+  }
+
+  /** Sums {@code count} parts of each item, which lie one behind the other. */
+  private void merge(Buffer parts, Buffer to, int count, long size, int items) {
+    merge(parts, to, count, size, size, items, false);
+  }
+
+  private void merge(
+      Buffer parts, Buffer to, int count, long stride, long size, int items, boolean adds) {
+    context.launch(
+        FORWARD,
+        "attention_merge_f32",
+        new LaunchGeometry(
+            Math.toIntExact(Math.ceilDiv(size, WARP)), items, 1, WARP, MOST_WARPS, 1, 0),
+        context.arguments(parts, to).ints(count).longs(stride, size).ints(adds ? 1 : 0));
   }
 
   /** One call, with the maps that its tokens go through. */
@@ -210,9 +261,14 @@ final class PairedAttentionKernels {
       try (var _ = context.scopes().open()) {
         sumTokens();
         makeMaps();
-        Buffer spatial = floats((long) tokens * channels);
-        spatialBranch(spatial);
-        output(spatial, y);
+        Concatenation fusion = p.fusion();
+        if (fusion != null && hasWholeRows()) {
+          atOnce(fusion, y);
+        } else {
+          Buffer spatial = floats((long) tokens * channels);
+          spatialBranch(spatial);
+          output(spatial, y);
+        }
       }
     }
 
@@ -237,26 +293,6 @@ final class PairedAttentionKernels {
       return new Buffer(address, DType.FLOAT32, weight.elements());
     }
 
-    private void transpose(
-        Buffer from, Buffer to, int rows, int columns, int stride, long item, int items) {
-      context.launch(
-          FORWARD,
-          "attention_transpose_f32",
-          new LaunchGeometry(
-              Math.ceilDiv(columns, WARP), Math.ceilDiv(rows, WARP), items, WARP, MOST_WARPS, 1, 0),
-          context.arguments(from, to).ints(rows, columns).longs(stride, item));
-    }
-
-    /** Sums {@code count} parts of each item, which lie one behind the other. */
-    private void merge(Buffer parts, Buffer to, int count, long size) {
-      context.launch(
-          FORWARD,
-          "attention_merge_f32",
-          new LaunchGeometry(
-              Math.toIntExact(Math.ceilDiv(size, WARP)), batch, 1, WARP, MOST_WARPS, 1, 0),
-          context.arguments(parts, to).ints(count).longs(size, size).ints(0));
-    }
-
     private void sumTokens() {
       int parts = Math.ceilDiv(channels, SUM_ROWS) * Math.ceilDiv(width, SUM_COLUMNS);
       int tiles = Math.ceilDiv(tokens, SUM_TOKENS);
@@ -270,11 +306,10 @@ final class PairedAttentionKernels {
             CudaContext.entry("attention_sums", x),
             new LaunchGeometry(runs, parts, batch, WARP, SUM_WARPS, 1, 0),
             tokenArguments()
-                .buffers(
-                    p.keys().weight(), twoProjections ? p.values().weight() : null, partials)
+                .buffers(p.keys().weight(), twoProjections ? p.values().weight() : null, partials)
                 .ints(tokens, channels, projected, p.keys().tokenMajor() ? 1 : 0, run)
                 .floats(EPSILON));
-        merge(partials, sums, runs, (long) channels * width);
+        merge(partials, sums, runs, (long) channels * width, batch);
       }
     }
 
@@ -308,7 +343,7 @@ final class PairedAttentionKernels {
           FORWARD,
           "attention_channel_maps_f32",
           tiles(d, stride(channels) + stride(d), 0, MAP_WARPS, heads, batch),
-          dropout(
+          DropoutKernels.withMask(
                   context.arguments(
                       p.qkvv(),
                       qkvvTransposed,
@@ -350,24 +385,53 @@ final class PairedAttentionKernels {
       return (ROWS * projected + 16 + 7) / 8 * 8 * Short.BYTES;
     }
 
+    private LaunchGeometry spatialTiles(int blockHeads) {
+      int floats =
+          stride(channels) + stride(blockHeads * d) + groupHeads(blockHeads) * stride(projected);
+      return tiles(
+          tokens, floats, randomBytes(), MOST_WARPS, Math.ceilDiv(heads, blockHeads), batch);
+    }
+
+    /** Whether a tile of S consists of whole rows once it is read as (N, C). */
+    private boolean hasWholeRows() {
+      return blockHeads() == heads
+          && tokens % channels == 0
+          && spatialTiles(heads).blockY() * ROWS % channels == 0;
+    }
+
+    private void atOnce(Concatenation fusion, Buffer y) {
+      Buffer outTransposed = transposed(fusion.spatialWeight(), outputs, channels);
+      context.launch(
+          FORWARD,
+          CudaContext.entry("attention_at_once", x),
+          spatialTiles(heads),
+          DropoutKernels.withMask(
+                  tokenArguments()
+                      .buffers(
+                          qkvvTransposed,
+                          scaledKeys,
+                          valuesTransposed,
+                          outTransposed,
+                          fusion.spatialBias(),
+                          outputMapsTransposed,
+                          fusion.channelBias(),
+                          p.gamma(),
+                          y),
+                  spatialDropout)
+              .ints(tokens, channels, heads, projected, groupHeads(heads))
+              .floats(EPSILON));
+    }
+
     private void spatialBranch(Buffer spatial) {
       int blockHeads = blockHeads();
-      int groupHeads = groupHeads(blockHeads);
-      int floats = stride(channels) + stride(blockHeads * d) + groupHeads * stride(projected);
       context.launch(
           FORWARD,
           CudaContext.entry("attention_spatial", x),
-          tiles(
-              tokens,
-              floats,
-              randomBytes(),
-              MOST_WARPS,
-              Math.ceilDiv(heads, blockHeads),
-              batch),
-          dropout(
+          spatialTiles(blockHeads),
+          DropoutKernels.withMask(
                   tokenArguments().buffers(qkvvTransposed, scaledKeys, valuesTransposed, spatial),
                   spatialDropout)
-              .ints(tokens, channels, heads, projected, blockHeads, groupHeads)
+              .ints(tokens, channels, heads, projected, blockHeads, groupHeads(blockHeads))
               .floats(EPSILON));
     }
 
@@ -380,13 +444,7 @@ final class PairedAttentionKernels {
       context.launch(
           FORWARD,
           CudaContext.entry("attention_output", x),
-          tiles(
-              tokens,
-              stride(channels),
-              0,
-              MOST_WARPS,
-              Math.ceilDiv(channels, columns),
-              batch),
+          tiles(tokens, stride(channels), 0, MOST_WARPS, Math.ceilDiv(channels, columns), batch),
           tokenArguments()
               .buffers(
                   spatial,
@@ -398,6 +456,321 @@ final class PairedAttentionKernels {
                   y)
               .ints(tokens, channels, columns)
               .floats(EPSILON));
+    }
+  }
+
+  /** The gradient of one call. */
+  private final class Gradient {
+    private final Run run;
+    private final PairedAttentionParameters p;
+    private final PairedAttentionParameters gradients;
+    private final int batch;
+    private final int channels;
+    private final int heads;
+    private final int d;
+    private final int tokens;
+    private final int projected;
+
+    /** Columns of the sums that are projections. */
+    private final int projections;
+
+    private final @Nullable Concatenation fusion;
+    private final @Nullable Buffer outWeight;
+
+    /** Sums over tokens of what reaches the output maps, (B, C + 2, C). */
+    private final Buffer outputSums;
+
+    /** Sums over tokens of what reaches Ks, Vp and Wq: (B, 2 C P + C C). */
+    private final Buffer tokenSums;
+
+    private final Buffer dqueries;
+    private final Buffer dbranch;
+    private final Buffer dproducts;
+
+    /** Uq and Uk, (B, 2, C, C). */
+    private final Buffer mixed;
+
+    /** What each channel gives the temperatures, (B, C). */
+    private final Buffer temperatureRows;
+
+    private final Buffer temperature2Rows;
+    private final Buffer dsums;
+
+    /** (B, C, projections), and transposed. */
+    private final Buffer dprojections;
+
+    private final Buffer dprojectionsTransposed;
+
+    Gradient(Run run, PairedAttentionParameters gradients) {
+      this.run = run;
+      this.gradients = gradients;
+      p = run.p;
+      batch = run.batch;
+      channels = run.channels;
+      heads = run.heads;
+      d = run.d;
+      tokens = run.tokens;
+      projected = run.projected;
+      projections = run.width - channels;
+      fusion = p.fusion();
+      outWeight = fusion == null ? null : fusion.spatialWeight();
+      long square = (long) channels * channels;
+      outputSums = run.floats(square + 2L * channels);
+      tokenSums = run.floats(2L * channels * projected + square);
+      dqueries = run.floats((long) tokens * channels);
+      dbranch = run.floats(square);
+      dproducts = run.floats((long) channels * d);
+      mixed = run.floats(2 * square);
+      temperatureRows = run.floats(channels);
+      temperature2Rows = run.floats(channels);
+      dsums = run.floats(square);
+      dprojections = run.floats((long) channels * projections);
+      dprojectionsTransposed = run.floats((long) channels * projections);
+    }
+
+    void apply(Buffer dy, @Nullable Buffer dx) {
+      try (var _ = context.scopes().open()) {
+        Buffer spatial = run.floats((long) tokens * channels);
+        Buffer dspatial = run.floats((long) tokens * channels);
+        run.spatialBranch(spatial);
+        outputBackward(dy, spatial, dspatial);
+        tokensBackward(dspatial);
+      }
+      channelMapsBackward();
+      weightsBackward();
+      sumsBackward();
+      outputWeightsBackward();
+      scalarsBackward();
+      inputBackward(dy, dx);
+    }
+
+    private void outputBackward(Buffer dy, Buffer spatial, Buffer dspatial) {
+      LaunchGeometry tiles = tiles(tokens, 3 * stride(channels), 0, MOST_WARPS, 1, batch);
+      int tilesOfBlock = tilesOfBlock(tiles);
+      LaunchGeometry geometry = fewer(tiles, tilesOfBlock);
+      long size = outputSums.elements() / batch;
+      try (var _ = context.scopes().open()) {
+        Buffer partials = run.floats(geometry.gridX() * size);
+        context.launch(
+            BACKWARD,
+            CudaContext.entry("attention_output_backward", dy),
+            geometry,
+            run.tokenArguments()
+                .buffers(dy, p.gamma(), outWeight, spatial, dspatial, partials)
+                .ints(tokens, channels, tilesOfBlock)
+                .floats(EPSILON));
+        merge(partials, outputSums, geometry.gridX(), size, batch);
+      }
+    }
+
+    private void tokensBackward(Buffer dspatial) {
+      int blockHeads = run.blockHeads();
+      int groupHeads = run.groupHeads(blockHeads);
+      int floats = stride(channels) + 3 * stride(blockHeads * d) + groupHeads * stride(projected);
+      LaunchGeometry tiles =
+          tiles(
+              tokens,
+              floats,
+              run.randomBytes(),
+              MOST_WARPS,
+              Math.ceilDiv(heads, blockHeads),
+              batch);
+      int tilesOfBlock = tilesOfBlock(tiles);
+      LaunchGeometry geometry = fewer(tiles, tilesOfBlock);
+      long size = tokenSums.elements() / batch;
+      try (var _ = context.scopes().open()) {
+        Buffer partials = run.floats(geometry.gridX() * size);
+        context.launch(
+            BACKWARD,
+            CudaContext.entry("attention_tokens_backward", run.x),
+            geometry,
+            DropoutKernels.withMask(
+                    run.tokenArguments()
+                        .buffers(
+                            run.qkvvTransposed,
+                            run.scaledKeys,
+                            run.scaledKeysTransposed,
+                            run.values,
+                            dspatial,
+                            dqueries,
+                            partials),
+                    run.spatialDropout)
+                .ints(tokens, channels, heads, projected, blockHeads, groupHeads, tilesOfBlock)
+                .floats(EPSILON));
+        merge(partials, tokenSums, geometry.gridX(), size, batch);
+      }
+    }
+
+    private void channelMapsBackward() {
+      context.launch(
+          BACKWARD,
+          "attention_channel_maps_backward_f32",
+          tiles(d, 2 * stride(channels) + stride(d), 0, MAP_WARPS, heads, batch),
+          context
+              .arguments(
+                  outputSums,
+                  p.gamma(),
+                  fusion == null ? null : fusion.channelWeight(),
+                  run.channelMaps,
+                  run.products,
+                  run.norms,
+                  p.temperature(),
+                  run.qkvvTransposed,
+                  dbranch,
+                  dproducts,
+                  temperatureRows)
+              .floats(scale(run.channelDropout))
+              .ints(channels, heads));
+    }
+
+    private void weightsBackward() {
+      try (var _ = context.scopes().open()) {
+        Buffer transposed = run.floats((long) channels * projections);
+        transpose(
+            run.sums.slice(channels, run.sums.elements() - channels),
+            transposed,
+            channels,
+            projections,
+            run.width,
+            (long) channels * run.width,
+            batch);
+        context.launch(
+            BACKWARD,
+            "attention_weights_backward_f32",
+            tiles(d, 3 * stride(d) + 2 * stride(projected), 0, MAP_WARPS, heads, 1),
+            context
+                .arguments(
+                    p.qkvv(),
+                    run.queryGram,
+                    run.keyGram,
+                    run.norms,
+                    run.keys,
+                    run.products,
+                    dproducts,
+                    run.channelMaps,
+                    dbranch,
+                    tokenSums,
+                    transposed,
+                    p.temperature2(),
+                    gradients.qkvv(),
+                    mixed,
+                    temperature2Rows)
+                .floats(scale(run.channelDropout))
+                .ints(batch, channels, heads, projected, run.width));
+      }
+    }
+
+    private void sumsBackward() {
+      context.launch(
+          BACKWARD,
+          "attention_sums_backward_f32",
+          tiles(channels, stride(2 * channels), 0, MAP_WARPS, batch, 1),
+          context
+              .arguments(
+                  run.qkvvTransposed,
+                  mixed,
+                  run.norms,
+                  p.temperature2(),
+                  tokenSums,
+                  dsums,
+                  dprojections,
+                  dprojectionsTransposed)
+              .ints(channels, heads, projected, run.width));
+    }
+
+    private void outputWeightsBackward() {
+      Concatenation to = gradients.fusion();
+      context.launch(
+          BACKWARD,
+          "attention_output_weights_backward_f32",
+          tiles(run.outputs, stride(channels), 0, MAP_WARPS, 1, 1),
+          context
+              .arguments(
+                  outputSums,
+                  p.gamma(),
+                  outWeight,
+                  fusion == null ? null : fusion.spatialBias(),
+                  fusion == null ? null : fusion.channelBias(),
+                  run.outputMaps,
+                  run.branchTransposed,
+                  to == null ? null : to.spatialWeight(),
+                  to == null ? null : to.spatialBias(),
+                  to == null ? null : to.channelWeight(),
+                  to == null ? null : to.channelBias(),
+                  gradients.gamma())
+              .ints(batch, channels));
+    }
+
+    private void scalarsBackward() {
+      context.launch(
+          BACKWARD,
+          "attention_scalars_backward_f32",
+          LaunchGeometry.threadEach(Math.max(heads, projected), WARP),
+          context
+              .arguments(
+                  tokenSums,
+                  run.norms,
+                  p.temperature2(),
+                  temperatureRows,
+                  temperature2Rows,
+                  gradients.temperature(),
+                  gradients.temperature2(),
+                  gradients.keys().bias(),
+                  gradients.values().bias())
+              .ints(batch, channels, heads, projected));
+    }
+
+    private void inputBackward(Buffer dy, @Nullable Buffer dx) {
+      LaunchGeometry geometry =
+          tiles(
+              tokens,
+              4 * stride(channels) + stride(projections) + stride(projected),
+              2 * channels * Float.BYTES,
+              MOST_WARPS,
+              1,
+              1);
+      try (var _ = context.scopes().open()) {
+        Buffer partials = context.floats(geometry.gridX() * 2L * channels);
+        context.launch(
+            BACKWARD,
+            CudaContext.entry("attention_input_backward", dy),
+            geometry,
+            run.tokenArguments()
+                .buffers(
+                    dy,
+                    p.gamma(),
+                    p.qkvv(),
+                    dqueries,
+                    dsums,
+                    run.outputMaps,
+                    p.keys().weight(),
+                    run.twoProjections ? p.values().weight() : null,
+                    dprojections,
+                    dprojectionsTransposed,
+                    dx,
+                    gradients.positions(),
+                    gradients.keys().weight(),
+                    gradients.values().weight(),
+                    partials)
+                .ints(
+                    batch,
+                    tokens,
+                    channels,
+                    projected,
+                    p.keys().tokenMajor() ? 1 : 0,
+                    fusion == null ? 0 : channels / 2)
+                .floats(EPSILON));
+        long parts = 2L * channels;
+        merge(partials, gradients.normGamma(), geometry.gridX(), parts, channels, 1, true);
+        merge(
+            partials.slice(channels, partials.elements() - channels),
+            gradients.normBeta(),
+            geometry.gridX(),
+            parts,
+            channels,
+            1,
+            true);
+      }
     }
   }
 }

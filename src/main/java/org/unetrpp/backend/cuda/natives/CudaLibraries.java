@@ -79,7 +79,7 @@ public final class CudaLibraries {
     return library == CudaLibrary.DRIVER ? findDriver() : findLibrary(library);
   }
 
-  /** The first that loads: stand-ins for machines without a GPU are often found beside real ones. */
+  /** The first that loads: before it may lie one for another kind of machine. */
   private LibraryStatus findDriver() {
     CudaLibrary driver = CudaLibrary.DRIVER;
     LibraryStatus failed = null;
@@ -214,8 +214,12 @@ public final class CudaLibraries {
     }
   }
 
+  /** Java prints warnings of its own when it is given anything else. */
   @SuppressWarnings("restricted") // loading NVIDIA's libraries is what this class is for
-  private static void load(Path file) {
+  private static void load(Path file) throws IOException {
+    if (!ElfLibrary.isForThisProcessor(file)) {
+      throw new UnsatisfiedLinkError(file + ": no library for Linux on x86-64");
+    }
     System.load(file.toAbsolutePath().toString());
   }
 

@@ -2,8 +2,12 @@ package org.unetrpp.backend.cuda.natives;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
+import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -18,6 +22,8 @@ final class ElfLibrary {
   private static final int MAGIC = 0x464C457F;
   private static final int CLASS_AND_ORDER = 4;
   private static final short BITS_64_LITTLE_ENDIAN = 0x0102;
+  private static final int MACHINE = 18;
+  private static final short X86_64 = 62;
   private static final int PROGRAM_HEADERS = 32;
   private static final int PROGRAM_HEADER_BYTES = 54;
   private static final int PROGRAM_HEADER_COUNT = 56;
@@ -55,6 +61,18 @@ final class ElfLibrary {
       readSegments();
     } catch (IndexOutOfBoundsException | ArithmeticException e) {
       throw malformed(e);
+    }
+  }
+
+  /** Whether a file begins as a library for x86-64 does. */
+  static boolean isForThisProcessor(Path file) throws IOException {
+    try (InputStream in = Files.newInputStream(file)) {
+      byte[] start = in.readNBytes(MACHINE + Short.BYTES);
+      ByteBuffer header = ByteBuffer.wrap(start).order(ByteOrder.LITTLE_ENDIAN);
+      return start.length == MACHINE + Short.BYTES
+          && header.getInt(0) == MAGIC
+          && header.getShort(CLASS_AND_ORDER) == BITS_64_LITTLE_ENDIAN
+          && header.getShort(MACHINE) == X86_64;
     }
   }
 
@@ -186,25 +204,40 @@ final class ElfLibrary {
 
   /** Changes the hashes of the version's name, and adds the places of the names to change. */
   private void changeVersions(ByteBuffer target, String from, String to, Set<Integer> names) {
-    int entry = versionCount == 0 ? 0 : placeOf(versions);
-    for (long i = 0; i < versionCount; i++) {
-      int versionsOfEntry = Short.toUnsignedInt(file.getShort(entry + 2));
+    if (versionCount == 0) {
+      return;
+    }
+    int entry = placeOf(versions);
+    int toNextEntry;
+    do {
       int name = file.getInt(entry + 4);
-      int version = Math.addExact(entry, file.getInt(entry + 8));
       boolean concerned = string(name).equals(from);
       if (concerned) {
         names.add(name);
       }
-      for (int j = 0; j < versionsOfEntry; j++) {
+      int version = Math.addExact(entry, forward(entry + 8));
+      int toNextVersion;
+      do {
         int versionName = file.getInt(version + 8);
         if (concerned && string(versionName).equals(from)) {
           names.add(versionName);
           target.putInt(version, hash(to));
         }
-        version = Math.addExact(version, file.getInt(version + 12));
-      }
-      entry = Math.addExact(entry, file.getInt(entry + 12));
+        toNextVersion = forward(version + 12);
+        version = Math.addExact(version, toNextVersion);
+      } while (toNextVersion > 0);
+      toNextEntry = forward(entry + 12);
+      entry = Math.addExact(entry, toNextEntry);
+    } while (toNextEntry > 0);
+  }
+
+  /** A distance to what follows, 0 for none. */
+  private int forward(int at) {
+    int distance = file.getInt(at);
+    if (distance < 0) {
+      throw new IndexOutOfBoundsException("distance " + distance);
     }
+    return distance;
   }
 
   /** The hash that the loader compares before it compares the names of versions. */

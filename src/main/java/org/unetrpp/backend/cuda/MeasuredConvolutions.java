@@ -1,0 +1,53 @@
+package org.unetrpp.backend.cuda;
+
+import org.jspecify.annotations.Nullable;
+import org.unetrpp.backend.Convolution;
+import org.unetrpp.backend.Grid;
+import org.unetrpp.backend.cuda.driver.Cudnn.Direction;
+import org.unetrpp.backend.cuda.driver.Precision;
+import org.unetrpp.memory.Buffer;
+
+/** Convolutions, each by the provider chosen for its shape. */
+final class MeasuredConvolutions implements Convolutions {
+  private static final long ALIGNMENT = 16; // of activations, which libraries count on
+
+  private final ProviderChoice<Convolutions, ConvolutionWork> choice;
+  private final Precision precision;
+
+  MeasuredConvolutions(ProviderChoice<Convolutions, ConvolutionWork> choice, Precision precision) {
+    this.choice = choice;
+    this.precision = precision;
+  }
+
+  @Override
+  public String name() {
+    return "measured";
+  }
+
+  @Override
+  public void forward(
+      Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
+    provider(Direction.FORWARD, x, y, grid, shape).forward(x, weight, bias, y, grid, shape);
+  }
+
+  @Override
+  public void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
+    provider(Direction.BACKWARD_DATA, dx, dy, grid, shape)
+        .backwardData(dy, weight, dx, grid, shape);
+  }
+
+  @Override
+  public void backwardWeights(
+      Buffer x, Buffer dy, Buffer dweight, @Nullable Buffer dbias, Grid grid, Convolution shape) {
+    provider(Direction.BACKWARD_WEIGHTS, x, dy, grid, shape)
+        .backwardWeights(x, dy, dweight, dbias, grid, shape);
+  }
+
+  private Convolutions provider(
+      Direction direction, Buffer x, Buffer y, Grid grid, Convolution shape) {
+    if (x.dtype() != y.dtype() || (x.address() | y.address()) % ALIGNMENT != 0) {
+      return choice.own();
+    }
+    return choice.of(new ConvolutionWork(direction, x.dtype(), precision, grid, shape));
+  }
+}

@@ -1,0 +1,31 @@
+package org.unetrpp.backend.cuda;
+
+/** How a provider is chosen. */
+enum Policy {
+  /** Own kernels always. */
+  OWN,
+  /** The library wherever it computes the same as own kernels. */
+  LIBRARY,
+  /** The quicker one. */
+  MEASURED;
+
+  /**
+   * What a system property asks for: {@code own}, the name of the library, or {@code measured},
+   * which is also meant where it is not set.
+   *
+   * @throws IllegalArgumentException if it is none of these
+   */
+  static Policy of(String property, String library) {
+    String value = System.getProperty(property, "measured");
+    if (value.equals(library)) {
+      return LIBRARY;
+    }
+    return switch (value) {
+      case "own" -> OWN;
+      case "measured" -> MEASURED;
+      default ->
+          throw new IllegalArgumentException(
+              "%s is '%s', expected own, %s or measured".formatted(property, value, library));
+    };
+  }
+}

@@ -1,0 +1,1 @@
+int cublasLtGetVersion(void) { return 7; }
