@@ -239,8 +239,7 @@ class ConvolutionKernelsTest {
       kernels.forward(x.device(), weight.device(), null, y.device(), c.grid, c.shape);
       kernels.forward(x.device(), weight.device(), skip.device(), sum.device(), c.grid, c.shape);
       twin.reference()
-          .transposedConvolution(
-              x.reference(), weight.reference(), y.reference(), c.grid, c.shape);
+          .transposedConvolution(x.reference(), weight.reference(), y.reference(), c.grid, c.shape);
       twin.reference().add(y.reference(), skip.reference(), sum.reference());
       twin.assertSame(y);
       twin.assertSame(sum);
