@@ -9,9 +9,15 @@
 #ifdef __CUDACC__
 #define ENTRY(name, threads, ...) \
   extern "C" __global__ void __launch_bounds__(threads) name(__VA_ARGS__)
+// With the blocks that a multiprocessor is to hold at once: the compiler uses the registers that
+// there are for those, where else it may spill some to make room for more blocks.
+#define ENTRY_BLOCKS(name, threads, blocks, ...) \
+  extern "C" __global__ void __launch_bounds__(threads, blocks) name(__VA_ARGS__)
 #define DYNAMIC_SHARED(type, name)                     \
   extern __shared__ __align__(16) unsigned char name##_bytes[]; \
   type* const name = reinterpret_cast<type*>(name##_bytes)
+#else
+#define ENTRY_BLOCKS(name, threads, blocks, ...) ENTRY(name, threads, __VA_ARGS__)
 #endif
 
 constexpr int kWarpSize = 32;

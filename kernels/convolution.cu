@@ -146,30 +146,27 @@ __device__ void forward_tiled(const T* __restrict__ x, const float* __restrict__
     __syncthreads();
 
     for (int c = 0; c < channels; c++) {
-      for (int kd = 0; kd < 3; kd++) {
+#pragma unroll 1  // more lines at once take more registers than four blocks have
+      for (int line = 0; line < 9; line++) {
+        float values[kPitch];
 #pragma unroll
-        for (int kh = 0; kh < 3; kh++) {
-          const float* const line = halo + c * kPlane + ((d + kd) * kHaloHeight + h + kh) * kPitch;
-          float values[kPitch];
+        for (int i = 0; i < kPitch; i += 4) {
+          const int at = ((d + line / 3) * kHaloHeight + h + line % 3) * kPitch + i;
+          const float4 four = load_four(halo + c * kPlane + at);
+          values[i] = four.x;
+          values[i + 1] = four.y;
+          values[i + 2] = four.z;
+          values[i + 3] = four.w;
+        }
 #pragma unroll
-          for (int i = 0; i < kPitch; i += 4) {
-            const float4 four = load_four(line + i);
-            values[i] = four.x;
-            values[i + 1] = four.y;
-            values[i + 2] = four.z;
-            values[i + 3] = four.w;
-          }
+        for (int kw = 0; kw < 3; kw++) {
+          const float4 factors = weight_quads[(c * kTaps + line * 3 + kw) * kQuads + quad];
 #pragma unroll
-          for (int kw = 0; kw < 3; kw++) {
-            const float4 factors =
-                weight_quads[(c * kTaps + (kd * 3 + kh) * 3 + kw) * kQuads + quad];
-#pragma unroll
-            for (int i = 0; i < kTileWidth; i++) {
-              sums[i][0] += values[i + kw] * factors.x;
-              sums[i][1] += values[i + kw] * factors.y;
-              sums[i][2] += values[i + kw] * factors.z;
-              sums[i][3] += values[i + kw] * factors.w;
-            }
+          for (int i = 0; i < kTileWidth; i++) {
+            sums[i][0] += values[i + kw] * factors.x;
+            sums[i][1] += values[i + kw] * factors.y;
+            sums[i][2] += values[i + kw] * factors.z;
+            sums[i][3] += values[i + kw] * factors.w;
           }
         }
       }
@@ -592,9 +589,10 @@ __device__ void backward_weights_gather(const T* __restrict__ x, const T* __rest
 }  // namespace
 
 #define FORWARD_TILED(size, tile_depth, tile_height, tile_width, columns, suffix, T)             \
-  ENTRY(convolution_forward_tiled_##size##_##suffix, 128, const T* x, const float* weight,       \
-        const float* bias, T* y, float* partials, int batch, int depth, int height, int width,   \
-        int in_channels, int out_channels, int padded, int chunks_per_split) {                   \
+  ENTRY_BLOCKS(convolution_forward_tiled_##size##_##suffix, 128, 4, const T* x,                  \
+               const float* weight, const float* bias, T* y, float* partials, int batch,         \
+               int depth, int height, int width, int in_channels, int out_channels, int padded,  \
+               int chunks_per_split) {                                                           \
     forward_tiled<T, tile_depth, tile_height, tile_width, columns>(                              \
         x, weight, bias, y, partials, batch, {depth, height, width}, in_channels, out_channels,  \
         padded, chunks_per_split);                                                               \
@@ -614,9 +612,9 @@ __device__ void backward_weights_gather(const T* __restrict__ x, const T* __rest
   }
 
 #define FORWARD_GATHER(name, rows_per_tile, columns, backward, suffix, T)                        \
-  ENTRY(convolution_##name##_##suffix, 128, const T* x, const float* weight, const float* bias,  \
-        T* y, float* partials, long long rows, GEOMETRY_PARAMETERS, int in_channels,             \
-        int out_channels, int padded, int steps_per_split) {                                     \
+  ENTRY_BLOCKS(convolution_##name##_##suffix, 128, 5, const T* x, const float* weight,           \
+               const float* bias, T* y, float* partials, long long rows, GEOMETRY_PARAMETERS,    \
+               int in_channels, int out_channels, int padded, int steps_per_split) {             \
     const Geometry geometry = GEOMETRY;                                                          \
     forward_gather<T, rows_per_tile, columns, backward>(x, weight, bias, y, partials, rows,      \
                                                         geometry, in_channels, out_channels,     \
@@ -633,15 +631,17 @@ __device__ void backward_weights_gather(const T* __restrict__ x, const T* __rest
         long long values, int splits, int channels) {                                            \
     merge<T>(partials, bias, y, values, splits, channels);                                       \
   }                                                                                              \
-  ENTRY(convolution_backward_weights_tiled_##suffix, 144, const T* x, const T* dy,               \
-        float* partials, long long partial_stride, int batch, int depth, int height, int width,  \
-        int in_channels, int out_channels, int tiles_per_split, int with_bias) {                 \
+  ENTRY_BLOCKS(convolution_backward_weights_tiled_##suffix, 144, 3, const T* x, const T* dy,     \
+               float* partials, long long partial_stride, int batch, int depth, int height,      \
+               int width, int in_channels, int out_channels, int tiles_per_split,                \
+               int with_bias) {                                                                  \
     backward_weights_tiled<T>(x, dy, partials, partial_stride, batch, {depth, height, width},    \
                               in_channels, out_channels, tiles_per_split, with_bias);            \
   }                                                                                              \
-  ENTRY(convolution_backward_weights_gather_##suffix, 128, const T* x, const T* dy,              \
-        float* partials, long long partial_stride, long long voxels, GEOMETRY_PARAMETERS,        \
-        int in_channels, int out_channels, long long voxels_per_split, int with_bias) {          \
+  ENTRY_BLOCKS(convolution_backward_weights_gather_##suffix, 128, 4, const T* x, const T* dy,    \
+               float* partials, long long partial_stride, long long voxels,                      \
+               GEOMETRY_PARAMETERS, int in_channels, int out_channels,                           \
+               long long voxels_per_split, int with_bias) {                                      \
     const Geometry geometry = GEOMETRY;                                                          \
     backward_weights_gather<T>(x, dy, partials, partial_stride, voxels, geometry, in_channels,   \
                                out_channels, voxels_per_split, with_bias);                       \

@@ -15,8 +15,8 @@
 //          share of tiles of 128 voxels; a thread has 2 x 2 sums for a quarter of the voxels.
 //          grid = (splits, K / 16, C / 16), block = 256; partial_sums.cu adds up the splits.
 // Traffic  sizeof(X) * B V C + sizeof(Y) * B V K bytes, for labels B V in place of the latter, if K
-//          and C are at most 16. Beyond 16 classes x is read again for each 16 of them, for probabilities
-//          twice; backward_data reads dy again for each 16 channels; mostly from L2.
+//          and C are at most 16. Beyond 16 classes x is read again for each 16 of them, for
+//          probabilities twice; backward_data reads dy again for each 16 channels; mostly from L2.
 // Numerics accumulates in float for every type, C or K terms in order; with more than 16 classes
 //          the largest logit and the sum of exponentials are kept up to date, and logits computed
 //          again. The gradient of the weights: products of 32 voxels a tile and thread in order,
@@ -47,6 +47,7 @@ __device__ void logits_of_group(const X* __restrict__ x, const float* __restrict
   for (int first = 0; first < channels; first += kGroup) {
     const int count = min(kGroup, channels - first);
     __syncthreads();
+#pragma unroll 4
     for (int i = thread; i < kGroup * kVoxels; i += kVoxels) {
       const int c = i % kGroup;
       const int voxel = i / kGroup;
@@ -64,6 +65,7 @@ __device__ void logits_of_group(const X* __restrict__ x, const float* __restrict
     }
     __syncthreads();
     if (thread >= voxels) continue;
+#pragma unroll 2
     for (int c = 0; c < count; c++) {
       const float value = tile[c * kPitch + thread];
 #pragma unroll
@@ -253,6 +255,7 @@ __device__ void head_backward_weights(const X* __restrict__ x, const Y* __restri
                    : 0.0f;
     }
     __syncthreads();
+#pragma unroll 2
     for (int i = 0; i < kVoxels / kSlices / 4; i++) {
       const int quad = slice * (kVoxels / kSlices / 4) + i;
       const float4 x0 = input_quads[my_channel * (kPitch / 4) + quad];
@@ -300,27 +303,28 @@ __device__ void head_backward_weights(const X* __restrict__ x, const Y* __restri
 }  // namespace
 
 #define HEAD_LABELS(suffix, X)                                                                   \
-  ENTRY(head_labels_##suffix, 128, const X* x, const float* weight, const float* bias,           \
-        unsigned char* labels, int tokens, int channels, int classes) {                          \
+  ENTRY_BLOCKS(head_labels_##suffix, 128, 5, const X* x, const float* weight, const float* bias, \
+               unsigned char* labels, int tokens, int channels, int classes) {                   \
     head_forward<kLabels>(x, weight, bias, labels, tokens, channels, classes);                   \
   }
 
 #define HEAD(x_suffix, y_suffix, X, Y)                                                           \
-  ENTRY(head_logits_##x_suffix##_##y_suffix, 128, const X* x, const float* weight,               \
-        const float* bias, Y* y, int tokens, int channels, int classes) {                        \
+  ENTRY_BLOCKS(head_logits_##x_suffix##_##y_suffix, 128, 5, const X* x, const float* weight,     \
+               const float* bias, Y* y, int tokens, int channels, int classes) {                 \
     head_forward<kLogits>(x, weight, bias, y, tokens, channels, classes);                        \
   }                                                                                              \
-  ENTRY(head_probabilities_##x_suffix##_##y_suffix, 128, const X* x, const float* weight,        \
-        const float* bias, Y* y, int tokens, int channels, int classes) {                        \
+  ENTRY_BLOCKS(head_probabilities_##x_suffix##_##y_suffix, 128, 5, const X* x,                   \
+               const float* weight, const float* bias, Y* y, int tokens, int channels,           \
+               int classes) {                                                                    \
     head_forward<kProbabilities>(x, weight, bias, y, tokens, channels, classes);                 \
   }                                                                                              \
-  ENTRY(head_backward_data_##x_suffix##_##y_suffix, 128, const Y* dy, const float* weight,       \
-        X* dx, int tokens, int channels, int classes) {                                          \
+  ENTRY_BLOCKS(head_backward_data_##x_suffix##_##y_suffix, 128, 5, const Y* dy,                  \
+               const float* weight, X* dx, int tokens, int channels, int classes) {              \
     head_backward_data(dy, weight, dx, tokens, channels, classes);                               \
   }                                                                                              \
-  ENTRY(head_backward_weights_##x_suffix##_##y_suffix, 256, const X* x, const Y* dy,             \
-        float* partials, long long partial_stride, int batch, int tokens, int channels,          \
-        int classes, int tiles_per_split) {                                                      \
+  ENTRY_BLOCKS(head_backward_weights_##x_suffix##_##y_suffix, 256, 2, const X* x, const Y* dy,   \
+               float* partials, long long partial_stride, int batch, int tokens, int channels,   \
+               int classes, int tiles_per_split) {                                               \
     head_backward_weights(x, dy, partials, partial_stride, batch, tokens, channels, classes,     \
                           tiles_per_split);                                                      \
   }

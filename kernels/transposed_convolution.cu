@@ -90,17 +90,17 @@ __device__ void transposed_convolution_forward(const T* __restrict__ x,
 
 }  // namespace
 
-#define TRANSPOSED_CONVOLUTION(size, rows_per_tile, columns_per_tile, rows_per_thread, suffix, T) \
-  ENTRY(transposed_convolution_forward_##size##_##suffix,                                         \
-        rows_per_tile / rows_per_thread * columns_per_tile / 4, const T* x, const float* weight,  \
-        const T* skip, T* y, long long rows, int depth, int height, int width, int kernel_depth,  \
-        int kernel_height, int kernel_width, int in_channels, int out_channels, int padded) {     \
-    transposed_convolution_forward<T, rows_per_tile, columns_per_tile, rows_per_thread>(          \
-        x, weight, skip, y, rows, depth, height, width,                                           \
-        {kernel_depth, kernel_height, kernel_width}, in_channels, out_channels, padded);          \
+#define TRANSPOSED_CONVOLUTION(size, threads, blocks, tile, rows_per_thread, suffix, T)           \
+  ENTRY_BLOCKS(transposed_convolution_forward_##size##_##suffix, threads, blocks, const T* x,    \
+               const float* weight, const T* skip, T* y, long long rows, int depth, int height,  \
+               int width, int kernel_depth, int kernel_height, int kernel_width,                 \
+               int in_channels, int out_channels, int padded) {                                  \
+    transposed_convolution_forward<T, tile, tile, rows_per_thread>(                              \
+        x, weight, skip, y, rows, depth, height, width,                                          \
+        {kernel_depth, kernel_height, kernel_width}, in_channels, out_channels, padded);         \
   }
 
-TRANSPOSED_CONVOLUTION(large, 64, 64, 8, f32, float)
-TRANSPOSED_CONVOLUTION(large, 64, 64, 8, bf16, bfloat16)
-TRANSPOSED_CONVOLUTION(small, 32, 32, 4, f32, float)
-TRANSPOSED_CONVOLUTION(small, 32, 32, 4, bf16, bfloat16)
+TRANSPOSED_CONVOLUTION(large, 128, 4, 64, 8, f32, float)
+TRANSPOSED_CONVOLUTION(large, 128, 4, 64, 8, bf16, bfloat16)
+TRANSPOSED_CONVOLUTION(small, 64, 8, 32, 4, f32, float)
+TRANSPOSED_CONVOLUTION(small, 64, 8, 32, 4, bf16, bfloat16)

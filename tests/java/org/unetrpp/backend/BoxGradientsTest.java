@@ -8,7 +8,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.unetrpp.backend.cpu.CpuBackend;
 import org.unetrpp.backend.cuda.EmulatedCuda;
+import org.unetrpp.backend.reference.ReferenceBackend;
 import org.unetrpp.memory.DType;
+import org.unetrpp.testing.Branches;
 
 /**
  * Gradients of every box, dropout included: on the reference backend against central differences,
@@ -46,21 +48,32 @@ class BoxGradientsTest {
   @ParameterizedTest(name = "{0}")
   @MethodSource("boxes")
   void gradientsOnCudaInFloat32AreThoseOfTheReference(String box) {
-    gradientsOnCudaAreThoseOfTheReference(box, DType.FLOAT32, FLOAT_TOLERANCE);
+    assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
+    try (Backend backend = EmulatedCuda.open(DType.FLOAT32)) {
+      Objects.requireNonNull(BoxGradientCases.all().get(box))
+          .requireEqualToReference(backend, FLOAT_TOLERANCE);
+    }
   }
 
+  /**
+   * Residual blocks are compared on the branch of each LeakyReLU that the backend took: the
+   * rounding of a value takes one activation in some hundred across the kink, and its gradient with
+   * it.
+   */
   @ParameterizedTest(name = "{0}")
   @MethodSource("boxes")
   void gradientsOnCudaInBfloat16AreThoseOfTheReference(String box) {
-    gradientsOnCudaAreThoseOfTheReference(box, DType.BFLOAT16, BFLOAT16_TOLERANCE);
-  }
-
-  private static void gradientsOnCudaAreThoseOfTheReference(
-      String box, DType type, double tolerance) {
     assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
-    try (Backend backend = EmulatedCuda.open(type)) {
-      Objects.requireNonNull(BoxGradientCases.all().get(box))
-          .requireEqualToReference(backend, tolerance);
+    GradientCase check = Objects.requireNonNull(BoxGradientCases.all().get(box));
+    try (Backend backend = EmulatedCuda.open(DType.BFLOAT16);
+        Backend reference = new ReferenceBackend()) {
+      if (box.startsWith("residual block")) {
+        Branches branches = new Branches();
+        check.requireCloseTo(
+            branches.replaying(reference), branches.recording(backend), BFLOAT16_TOLERANCE);
+      } else {
+        check.requireCloseTo(reference, backend, BFLOAT16_TOLERANCE);
+      }
     }
   }
 }

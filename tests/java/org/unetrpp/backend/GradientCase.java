@@ -152,18 +152,51 @@ final class GradientCase {
 
   /** Checks every element of every leaf's gradient, relative to the leaf's largest. */
   void requireEqualToReference(Backend backend, double tolerance) {
-    boolean coarse = backend.computeType() == DType.BFLOAT16;
     try (Backend reference = new ReferenceBackend()) {
-      List<double[]> expected = gradients(reference, coarse);
-      List<double[]> actual = gradients(backend, coarse);
-      for (int leaf = 0; leaf < leaves.size(); leaf++) {
-        double scale = Math.max(1e-3, largest(expected.get(leaf)));
-        for (int i = 0; i < expected.get(leaf).length; i++) {
-          assertThat(Math.abs(actual.get(leaf)[i] - expected.get(leaf)[i]) / scale)
-              .as("leaf %d element %d", leaf, i)
-              .isLessThan(tolerance);
-        }
-      }
+      compare(
+          backend,
+          reference,
+          (leaf, actual, expected) -> {
+            double scale = Math.max(1e-3, largest(expected));
+            for (int i = 0; i < expected.length; i++) {
+              assertThat(Math.abs(actual[i] - expected[i]) / scale)
+                  .as("leaf %d element %d", leaf, i)
+                  .isLessThan(tolerance);
+            }
+          });
+    }
+  }
+
+  /** Checks the Euclidean norm of the errors of every leaf's gradient, relative to its own. */
+  void requireCloseTo(Backend reference, Backend backend, double tolerance) {
+    compare(
+        backend,
+        reference,
+        (leaf, actual, expected) -> {
+          double difference = 0;
+          double norm = 0;
+          for (int i = 0; i < expected.length; i++) {
+            difference += Math.pow(actual[i] - expected[i], 2);
+            norm += Math.pow(expected[i], 2);
+          }
+          assertThat(Math.sqrt(difference))
+              .as("error of leaf %d", leaf)
+              .isLessThanOrEqualTo(tolerance * Math.sqrt(norm));
+        });
+  }
+
+  /** Compares the gradients of one leaf. */
+  @FunctionalInterface
+  private interface Comparison {
+    void compare(int leaf, double[] actual, double[] expected);
+  }
+
+  private void compare(Backend backend, Backend reference, Comparison comparison) {
+    boolean coarse = backend.computeType() == DType.BFLOAT16;
+    List<double[]> actual = gradients(backend, coarse);
+    List<double[]> expected = gradients(reference, coarse);
+    for (int leaf = 0; leaf < leaves.size(); leaf++) {
+      comparison.compare(leaf, actual.get(leaf), expected.get(leaf));
     }
     assertThat(backend.allocator().bytesInUse()).isZero();
   }

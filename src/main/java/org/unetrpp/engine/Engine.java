@@ -7,10 +7,12 @@ import java.util.Optional;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.cpu.CpuBackend;
 import org.unetrpp.backend.cuda.CudaBackend;
+import org.unetrpp.backend.cuda.Providers;
 import org.unetrpp.backend.cuda.driver.CudaDevices;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
 import org.unetrpp.backend.cuda.driver.CudaException;
 import org.unetrpp.backend.cuda.driver.JcudaDriver;
+import org.unetrpp.backend.cuda.driver.Precision;
 import org.unetrpp.memory.DType;
 
 /** Opens the backend of a device. */
@@ -68,7 +70,7 @@ public final class Engine {
       throw new DeviceUnavailableException("cuda:%d: %s".formatted(ordinal, e.getMessage()), e);
     }
     try {
-      return new CudaBackend(driver, computeType);
+      return new CudaBackend(driver, computeType, Providers.ofThisMachine(Precision.FLOAT32));
     } catch (RuntimeException e) {
       driver.close();
       throw e;

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
-import org.unetrpp.backend.cuda.DeviceValues.Pair;
+import org.unetrpp.backend.cuda.Twin.Pair;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.DType;
 
@@ -50,6 +50,15 @@ class ConvolutionKernelsTest {
 
     long outputs() {
       return grid.batch() * shape.output(grid.extents()).voxels() * shape.outChannels();
+    }
+
+    /** Room for activations, one element behind an aligned address where that is asked for. */
+    Pair room(Twin twin, long count) {
+      return shifted ? twin.room(count + 2).slice(1, count) : twin.room(count);
+    }
+
+    Pair activations(Twin twin, long count) {
+      return shifted ? twin.unaligned(count) : twin.activations(count);
     }
   }
 
@@ -116,16 +125,15 @@ class ConvolutionKernelsTest {
   @ParameterizedTest(name = "{0}: {1}")
   @MethodSource("cases")
   void forwardEqualsReference(DType type, Case c) {
-    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
-      Pair x = values.activation(c.inputs());
-      Pair weight = values.parameter(c.weights());
-      Pair bias = values.parameter(c.shape.outChannels());
-      Pair y = values.result(c.outputs());
-      Pair withBias = values.result(c.outputs());
+    try (Twin twin = new Twin(type)) {
+      Pair x = c.activations(twin, c.inputs());
+      Pair weight = twin.parameters(c.weights());
+      Pair bias = twin.parameters(c.shape.outChannels());
+      Pair y = c.room(twin, c.outputs());
+      Pair withBias = c.room(twin, c.outputs());
       for (boolean biased : new boolean[] {false, true}) {
         Pair result = biased ? withBias : y;
-        values
-            .backend()
+        twin.device()
             .convolution(
                 x.device(),
                 weight.device(),
@@ -133,53 +141,50 @@ class ConvolutionKernelsTest {
                 result.device(),
                 c.grid,
                 c.shape);
-        values
-            .reference()
+        twin.reference()
             .convolution(
-                x.exact(),
-                weight.exact(),
-                biased ? bias.exact() : null,
-                result.exact(),
+                x.reference(),
+                weight.reference(),
+                biased ? bias.reference() : null,
+                result.reference(),
                 c.grid,
                 c.shape);
       }
-      values.compare("y", y);
-      values.compare("y with bias", withBias);
+      twin.assertSame(y);
+      twin.assertSame(withBias);
     }
   }
 
   @ParameterizedTest(name = "{0}: {1}")
   @MethodSource("cases")
   void backwardDataEqualsReference(DType type, Case c) {
-    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
-      Pair dy = values.activation(c.outputs());
-      Pair weight = values.parameter(c.weights());
-      Pair dx = values.result(c.inputs());
-      values
-          .backend()
+    try (Twin twin = new Twin(type)) {
+      Pair dy = c.activations(twin, c.outputs());
+      Pair weight = twin.parameters(c.weights());
+      Pair dx = c.room(twin, c.inputs());
+      twin.device()
           .training()
           .convolutionBackwardData(dy.device(), weight.device(), dx.device(), c.grid, c.shape);
-      values
-          .reference()
+      twin.reference()
           .training()
-          .convolutionBackwardData(dy.exact(), weight.exact(), dx.exact(), c.grid, c.shape);
-      values.compare("dx", dx);
+          .convolutionBackwardData(
+              dy.reference(), weight.reference(), dx.reference(), c.grid, c.shape);
+      twin.assertSame(dx);
     }
   }
 
   @ParameterizedTest(name = "{0}: {1}")
   @MethodSource("cases")
   void backwardWeightsAddsWhatReferenceAdds(DType type, Case c) {
-    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
-      Pair x = values.activation(c.inputs());
-      Pair dy = values.activation(c.outputs());
-      Pair dweight = values.parameter(c.weights());
-      Pair withBias = values.parameter(c.weights());
-      Pair dbias = values.parameter(c.shape.outChannels());
+    try (Twin twin = new Twin(type)) {
+      Pair x = c.activations(twin, c.inputs());
+      Pair dy = c.activations(twin, c.outputs());
+      Pair dweight = twin.parameters(c.weights());
+      Pair withBias = twin.parameters(c.weights());
+      Pair dbias = twin.parameters(c.shape.outChannels());
       for (boolean biased : new boolean[] {false, true}) {
         Pair result = biased ? withBias : dweight;
-        values
-            .backend()
+        twin.device()
             .training()
             .convolutionBackwardWeights(
                 x.device(),
@@ -188,20 +193,19 @@ class ConvolutionKernelsTest {
                 biased ? dbias.device() : null,
                 c.grid,
                 c.shape);
-        values
-            .reference()
+        twin.reference()
             .training()
             .convolutionBackwardWeights(
-                x.exact(),
-                dy.exact(),
-                result.exact(),
-                biased ? dbias.exact() : null,
+                x.reference(),
+                dy.reference(),
+                result.reference(),
+                biased ? dbias.reference() : null,
                 c.grid,
                 c.shape);
       }
-      values.compare("dweight", dweight);
-      values.compare("dweight with bias", withBias);
-      values.compare("dbias", dbias);
+      twin.assertSame(dweight);
+      twin.assertSame(withBias);
+      twin.assertSame(dbias);
     }
   }
 
@@ -223,108 +227,107 @@ class ConvolutionKernelsTest {
   @ParameterizedTest(name = "{0}: {1}")
   @MethodSource("transposedCases")
   void transposedForwardEqualsReference(DType type, Case c) {
-    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
-      Pair x = values.activation(c.inputs());
-      Pair weight = values.parameter(c.weights());
+    try (Twin twin = new Twin(type)) {
+      Pair x = c.activations(twin, c.inputs());
+      Pair weight = twin.parameters(c.weights());
       long outputs = c.grid.times(c.shape.stride()).rows() * c.shape.outChannels();
-      Pair y = values.result(outputs);
-      Pair sum = values.result(outputs);
-      Pair skip = values.activation(outputs);
+      Pair y = c.room(twin, outputs);
+      Pair sum = c.room(twin, outputs);
+      Pair skip = c.activations(twin, outputs);
       TransposedConvolutionKernels kernels =
-          new TransposedConvolutionKernels(values.backend().context());
+          new TransposedConvolutionKernels(twin.device().context());
       kernels.forward(x.device(), weight.device(), null, y.device(), c.grid, c.shape);
       kernels.forward(x.device(), weight.device(), skip.device(), sum.device(), c.grid, c.shape);
-      values.reference().transposedConvolution(x.exact(), weight.exact(), y.exact(), c.grid, c.shape);
-      values.reference().add(y.exact(), skip.exact(), sum.exact());
-      values.compare("y", y);
-      values.compare("y with skip", sum);
+      twin.reference()
+          .transposedConvolution(x.reference(), weight.reference(), y.reference(), c.grid, c.shape);
+      twin.reference().add(y.reference(), skip.reference(), sum.reference());
+      twin.assertSame(y);
+      twin.assertSame(sum);
 
       kernels.forward(x.device(), weight.device(), skip.device(), skip.device(), c.grid, c.shape);
-      values.compare("y in place of skip", new Pair(skip.device(), sum.exact()));
+      twin.assertSame(new Pair(skip.device(), sum.reference()));
     }
   }
 
   @ParameterizedTest(name = "{0}: {1}")
   @MethodSource("transposedCases")
   void transposedBackwardEqualsReference(DType type, Case c) {
-    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
-      Pair x = values.activation(c.inputs());
-      Pair dy =
-          values.activation(c.grid.times(c.shape.stride()).rows() * c.shape.outChannels());
-      Pair weight = values.parameter(c.weights());
-      Pair dx = values.result(c.inputs());
-      Pair dweight = values.parameter(c.weights());
-      var device = values.backend().training();
+    try (Twin twin = new Twin(type)) {
+      Pair x = c.activations(twin, c.inputs());
+      long outputs = c.grid.times(c.shape.stride()).rows() * c.shape.outChannels();
+      Pair dy = c.activations(twin, outputs);
+      Pair weight = twin.parameters(c.weights());
+      Pair dx = c.room(twin, c.inputs());
+      Pair dweight = twin.parameters(c.weights());
+      var device = twin.device().training();
       device.transposedConvolutionBackwardData(
           dy.device(), weight.device(), dx.device(), c.grid, c.shape);
       device.transposedConvolutionBackwardWeights(
           x.device(), dy.device(), dweight.device(), c.grid, c.shape);
-      var exact = values.reference().training();
+      var exact = twin.reference().training();
       exact.transposedConvolutionBackwardData(
-          dy.exact(), weight.exact(), dx.exact(), c.grid, c.shape);
+          dy.reference(), weight.reference(), dx.reference(), c.grid, c.shape);
       exact.transposedConvolutionBackwardWeights(
-          x.exact(), dy.exact(), dweight.exact(), c.grid, c.shape);
-      values.compare("dx", dx);
-      values.compare("dweight", dweight);
+          x.reference(), dy.reference(), dweight.reference(), c.grid, c.shape);
+      twin.assertSame(dx);
+      twin.assertSame(dweight);
     }
   }
 
   @ParameterizedTest(name = "{0}")
   @EnumSource(names = {"FLOAT32", "BFLOAT16"})
   void threeTapsOfOneChannelAreThoseByHand(DType type) {
-    try (DeviceValues values = new DeviceValues(type, false)) {
-      Pair x = values.activation(new float[] {1, 2, 4});
+    try (Twin twin = new Twin(type)) {
+      Pair x = twin.pair(new float[] {1, 2, 4});
       float[] taps = new float[27];
       taps[12] = 32; // depth and height in the middle; what lies one before
       taps[13] = 8;
       taps[14] = 1;
-      Pair weight = values.parameter(taps);
-      Pair y = values.result(3);
+      Pair weight = twin.pair(DType.FLOAT32, taps);
+      Pair y = twin.room(3);
       Grid line = new Grid(1, new Extents(1, 1, 3));
       Convolution shape = Convolution.same3(1, 1);
-      values.backend().convolution(x.device(), weight.device(), null, y.device(), line, shape);
-      assertThat(values.backend().download(y.device())).containsExactly(10, 52, 96);
-      values
-          .backend()
+      twin.device().convolution(x.device(), weight.device(), null, y.device(), line, shape);
+      assertThat(twin.device().download(y.device())).containsExactly(10, 52, 96);
+      twin.device()
           .training()
           .convolutionBackwardData(x.device(), weight.device(), y.device(), line, shape);
-      assertThat(values.backend().download(y.device())).containsExactly(72, 145, 34);
+      assertThat(twin.device().download(y.device())).containsExactly(72, 145, 34);
     }
   }
 
   @Test
   void weightsThatChangeArePackedAgain() {
-    try (DeviceValues values = new DeviceValues(DType.FLOAT32, false)) {
-      Pair x = values.activation(new float[] {2, 3});
-      Pair weight = values.parameter(new float[] {5, 7});
-      Pair y = values.result(1);
+    try (Twin twin = new Twin(DType.FLOAT32)) {
+      Pair x = twin.pair(new float[] {2, 3});
+      Pair weight = twin.pair(DType.FLOAT32, new float[] {5, 7});
+      Pair y = twin.room(1);
       Grid voxel = new Grid(1, Extents.cube(1));
       Convolution shape = Convolution.pointwise(2, 1);
-      values.backend().convolution(x.device(), weight.device(), null, y.device(), voxel, shape);
-      assertThat(values.backend().download(y.device())).containsExactly(31);
-      values.backend().upload(new float[] {1, 1}, weight.device());
-      values.backend().convolution(x.device(), weight.device(), null, y.device(), voxel, shape);
-      assertThat(values.backend().download(y.device())).containsExactly(5);
+      twin.device().convolution(x.device(), weight.device(), null, y.device(), voxel, shape);
+      assertThat(twin.device().download(y.device())).containsExactly(31);
+      twin.device().upload(new float[] {1, 1}, weight.device());
+      twin.device().convolution(x.device(), weight.device(), null, y.device(), voxel, shape);
+      assertThat(twin.device().download(y.device())).containsExactly(5);
     }
   }
 
   /** One buffer of weights may serve both directions, in different orders. */
   @Test
   void packsOfOneBufferAreToldApart() {
-    try (DeviceValues values = new DeviceValues(DType.FLOAT32, false)) {
-      Pair x = values.activation(new float[] {2, 3});
-      Pair weight = values.parameter(new float[] {1, 10, 100, 1000});
-      Pair y = values.result(2);
-      Pair dx = values.result(2);
+    try (Twin twin = new Twin(DType.FLOAT32)) {
+      Pair x = twin.pair(new float[] {2, 3});
+      Pair weight = twin.pair(DType.FLOAT32, new float[] {1, 10, 100, 1000});
+      Pair y = twin.room(2);
+      Pair dx = twin.room(2);
       Grid voxel = new Grid(1, Extents.cube(1));
       Convolution shape = Convolution.pointwise(2, 2);
-      values.backend().convolution(x.device(), weight.device(), null, y.device(), voxel, shape);
-      values
-          .backend()
+      twin.device().convolution(x.device(), weight.device(), null, y.device(), voxel, shape);
+      twin.device()
           .training()
           .convolutionBackwardData(x.device(), weight.device(), dx.device(), voxel, shape);
-      assertThat(values.backend().download(y.device())).containsExactly(32, 3200);
-      assertThat(values.backend().download(dx.device())).containsExactly(302, 3020);
+      assertThat(twin.device().download(y.device())).containsExactly(32, 3200);
+      assertThat(twin.device().download(dx.device())).containsExactly(302, 3020);
     }
   }
 
@@ -346,19 +349,18 @@ class ConvolutionKernelsTest {
 
   @Test
   void rerunsGiveTheSameBytes() {
-    try (DeviceValues values = new DeviceValues(DType.FLOAT32, false)) {
+    try (Twin twin = new Twin(DType.FLOAT32)) {
       Case c = same(1, 6, 12, 18, 16, 16);
-      Pair x = values.activation(c.inputs());
-      Pair dy = values.activation(c.outputs());
+      Pair x = twin.activations(c.inputs());
+      Pair dy = twin.activations(c.outputs());
       float[][] runs = new float[3][];
       for (int run = 0; run < runs.length; run++) {
-        Pair dweight = values.parameter(new float[Math.toIntExact(c.weights())]);
-        values
-            .backend()
+        Pair dweight = twin.pair(DType.FLOAT32, new float[Math.toIntExact(c.weights())]);
+        twin.device()
             .training()
             .convolutionBackwardWeights(
                 x.device(), dy.device(), dweight.device(), null, c.grid, c.shape);
-        runs[run] = values.backend().download(dweight.device());
+        runs[run] = twin.device().download(dweight.device());
       }
       assertThat(Arrays.asList(runs)).allSatisfy(run -> assertThat(run).containsExactly(runs[0]));
     }

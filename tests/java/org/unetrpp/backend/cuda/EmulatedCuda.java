@@ -1,27 +1,63 @@
 package org.unetrpp.backend.cuda;
 
 import com.google.errorprone.annotations.MustBeClosed;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import org.unetrpp.backend.cuda.driver.CudaDriver;
+import org.unetrpp.backend.cuda.driver.JcudaDriver;
 import org.unetrpp.memory.DType;
 
-/** The CUDA backend on a device that the processor plays. */
+/**
+ * The CUDA backend on a device that the processor plays. With {@code -Dunetrpp.tests.cuda=0} the
+ * same tests run on the first GPU of the machine instead.
+ */
 public final class EmulatedCuda {
   /** What a machine lacks that cannot play a device. */
   public static final String NEEDS = "needs g++ on an x86-64 Linux";
 
   private static final long MEMORY = 8L << 30;
+  private static final byte POISON = (byte) 0xFF; // NaN in every type
+  private static final @Nullable Integer GPU = Integer.getInteger("unetrpp.tests.cuda");
 
   private EmulatedCuda() {}
 
   /** Whether this machine can play a device: it needs g++ on an x86-64 Linux. */
   public static boolean isPossible() {
-    return HostKernels.arePossible();
+    return GPU != null || HostKernels.arePossible();
   }
 
-  /** A backend whose every buffer lies between guard pages. */
+  /**
+   * A backend whose every fresh buffer is full of NaN, and if emulated lies between guard pages.
+   */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // the backend closes the driver
   public static CudaBackend open(DType computeType) {
-    EmulatedDriver driver = new EmulatedDriver(MEMORY);
+    CudaDriver driver = GPU == null ? new EmulatedDriver(MEMORY) : poisoned(JcudaDriver.open(GPU));
     return new CudaBackend(driver, computeType, DeviceMemory.unpooled(driver));
+  }
+
+  /** The same with fresh memory that is full of NaN, as an emulated device's is. */
+  private static CudaDriver poisoned(CudaDriver driver) {
+    CudaDriver.Stream stream = driver.createStream();
+    return (CudaDriver)
+        Proxy.newProxyInstance(
+            CudaDriver.class.getClassLoader(),
+            new Class<?>[] {CudaDriver.class},
+            (_, method, arguments) -> {
+              Object result;
+              try {
+                result = method.invoke(driver, arguments);
+              } catch (InvocationTargetException e) {
+                throw e.getTargetException();
+              }
+              if (method.getName().equals("allocate")) {
+                long address = (long) Objects.requireNonNull(result);
+                driver.fill(address, POISON, (long) Objects.requireNonNull(arguments)[0], stream);
+                driver.synchronize(stream);
+              }
+              return result;
+            });
   }
 }

@@ -19,7 +19,7 @@ import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.HeadOutput;
 import org.unetrpp.backend.HeadParameters;
-import org.unetrpp.backend.cuda.DeviceValues.Pair;
+import org.unetrpp.backend.cuda.Twin.Pair;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
@@ -35,28 +35,43 @@ class HeadKernelsTest {
     @Override
     public String toString() {
       return "%d x %s of %d channels to %d classes%s"
-          .formatted(
-              grid.batch(), grid.extents(), channels, classes, shifted ? ", shifted" : "");
+          .formatted(grid.batch(), grid.extents(), channels, classes, shifted ? ", shifted" : "");
+    }
+
+    /** Room for activations, one element behind an aligned address where that is asked for. */
+    Pair room(Twin twin, long count) {
+      return shifted ? twin.room(count + 2).slice(1, count) : twin.room(count);
+    }
+
+    Pair activations(Twin twin, long count) {
+      return shifted ? twin.unaligned(count) : twin.activations(count);
     }
   }
 
+  private static final List<Case> CASES =
+      List.of(
+          of(1, 4, 8, 8, 16, 14),
+          of(2, 3, 7, 11, 16, 4),
+          of(3, 1, 1, 1, 32, 3),
+          of(1, 2, 5, 13, 5, 1),
+          of(2, 2, 9, 9, 33, 20),
+          of(1, 5, 5, 6, 17, 35),
+          of(1, 6, 8, 8, 512, 2),
+          new Case(new Grid(2, new Extents(3, 5, 9)), 16, 14, true));
+
   /** Types of features and results, and cases. */
   static Stream<Arguments> cases() {
-    List<Case> cases =
-        List.of(
-            of(1, 4, 8, 8, 16, 14),
-            of(2, 3, 7, 11, 16, 4),
-            of(3, 1, 1, 1, 32, 3),
-            of(1, 2, 5, 13, 5, 1),
-            of(2, 2, 9, 9, 33, 20),
-            of(1, 5, 5, 6, 17, 35),
-            of(1, 6, 8, 8, 512, 2),
-            new Case(new Grid(2, new Extents(3, 5, 9)), 16, 14, true));
     return Stream.of(
             List.of(DType.FLOAT32, DType.FLOAT32),
             List.of(DType.BFLOAT16, DType.BFLOAT16),
             List.of(DType.BFLOAT16, DType.FLOAT32))
-        .flatMap(types -> cases.stream().map(c -> Arguments.of(types.get(0), types.get(1), c)));
+        .flatMap(types -> CASES.stream().map(c -> Arguments.of(types.get(0), types.get(1), c)));
+  }
+
+  /** Types of features, and cases. */
+  static Stream<Arguments> casesOfLabels() {
+    return Stream.of(DType.FLOAT32, DType.BFLOAT16)
+        .flatMap(type -> CASES.stream().map(c -> Arguments.of(type, c)));
   }
 
   private static Case of(int batch, int d, int h, int w, int channels, int classes) {
@@ -68,53 +83,45 @@ class HeadKernelsTest {
   }
 
   private static HeadParameters exact(Case c, Pair weight, Pair bias) {
-    return new HeadParameters("out1", c.channels, c.classes, weight.exact(), bias.exact());
+    return new HeadParameters("out1", c.channels, c.classes, weight.reference(), bias.reference());
   }
 
   /** Room for results of a type that need not be that of the features. */
-  private static Pair result(DeviceValues values, DType type, long count) {
-    return type == values.backend().computeType()
-        ? values.result(count)
-        : new Pair(
-            values.backend().scopes().allocate(type, count),
-            values.reference().scopes().allocate(DType.FLOAT64, count));
+  private static Pair result(Twin twin, DType type, Case c, long count) {
+    return type == twin.type() ? c.room(twin, count) : twin.room(type, count);
   }
 
   @ParameterizedTest(name = "{0} to {1}: {2}")
   @MethodSource("cases")
   void forwardEqualsReference(DType type, DType resultType, Case c) {
-    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
-      Pair x = values.activation(c.grid.rows() * c.channels);
-      Pair weight = values.parameter((long) c.classes * c.channels);
-      Pair bias = values.parameter(c.classes);
+    try (Twin twin = new Twin(type)) {
+      Pair x = c.activations(twin, c.grid.rows() * c.channels);
+      Pair weight = twin.parameters((long) c.classes * c.channels);
+      Pair bias = twin.parameters(c.classes);
       for (HeadOutput output : HeadOutput.values()) {
-        Pair y = result(values, resultType, c.grid.rows() * c.classes);
-        new HeadKernels(values.backend().context())
+        Pair y = result(twin, resultType, c, c.grid.rows() * c.classes);
+        new HeadKernels(twin.device().context())
             .forward(x.device(), device(c, weight, bias), output, y.device(), c.grid);
-        values
-            .reference()
+        twin.reference()
             .boxes()
-            .head(x.exact(), exact(c, weight, bias), output, y.exact(), c.grid);
-        values.compare(output.toString(), y);
+            .head(x.reference(), exact(c, weight, bias), output, y.reference(), c.grid);
+        twin.assertSame(y);
       }
     }
   }
 
-  @ParameterizedTest(name = "{0} to {1}: {2}")
-  @MethodSource("cases")
-  void labelsAreThoseOfTheLargestLogit(DType type, DType unused, Case c) {
-    assumeTrue(unused == DType.FLOAT32, "labels have no other type");
-    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
-      Pair x = values.activation(c.grid.rows() * c.channels);
-      Pair weight = values.parameter((long) c.classes * c.channels);
-      Pair bias = values.parameter(c.classes);
-      Buffer logits =
-          values.reference().scopes().allocate(DType.FLOAT64, c.grid.rows() * c.classes);
-      values
-          .reference()
+  @ParameterizedTest(name = "{0}: {1}")
+  @MethodSource("casesOfLabels")
+  void labelsAreThoseOfTheLargestLogit(DType type, Case c) {
+    try (Twin twin = new Twin(type)) {
+      Pair x = c.activations(twin, c.grid.rows() * c.channels);
+      Pair weight = twin.parameters((long) c.classes * c.channels);
+      Pair bias = twin.parameters(c.classes);
+      Buffer logits = twin.reference().scopes().allocate(DType.FLOAT64, c.grid.rows() * c.classes);
+      twin.reference()
           .boxes()
-          .head(x.exact(), exact(c, weight, bias), HeadOutput.LOGITS, logits, c.grid);
-      double[] exact = values.reference().downloadDouble(logits);
+          .head(x.reference(), exact(c, weight, bias), HeadOutput.LOGITS, logits, c.grid);
+      double[] exact = twin.reference().downloadDouble(logits);
       int tokens = c.grid.tokens();
       byte[] expected = new byte[Math.toIntExact(c.grid.rows())];
       for (int i = 0; i < expected.length; i++) {
@@ -125,13 +132,12 @@ class HeadKernelsTest {
           }
         }
       }
-      assertThat(labels(values, x, device(c, weight, bias), c.grid)).containsExactly(expected);
+      assertThat(labels(twin, x, device(c, weight, bias), c.grid)).containsExactly(expected);
     }
   }
 
-  private static byte[] labels(
-      DeviceValues values, Pair x, HeadParameters parameters, Grid grid) {
-    CudaContext context = values.backend().context();
+  private static byte[] labels(Twin twin, Pair x, HeadParameters parameters, Grid grid) {
+    CudaContext context = twin.device().context();
     long bytes = grid.rows();
     // The driver looks at what lies behind the block when it is freed.
     long address = context.driver().allocate(bytes);
@@ -139,7 +145,7 @@ class HeadKernelsTest {
       new HeadKernels(context).labels(x.device(), parameters, address, grid);
       MemorySegment host = arena.allocate(bytes);
       context.driver().copyToHost(address, host, context.stream());
-      values.backend().synchronize();
+      twin.device().synchronize();
       return host.toArray(ValueLayout.JAVA_BYTE);
     } finally {
       context.driver().free(address);
@@ -148,7 +154,7 @@ class HeadKernelsTest {
 
   @Test
   void theFirstOfEqualLogitsWins() {
-    try (DeviceValues values = new DeviceValues(DType.FLOAT32, false)) {
+    try (Twin twin = new Twin(DType.FLOAT32)) {
       int classes = 40;
       float[] biases = new float[classes];
       Arrays.fill(biases, -4);
@@ -156,48 +162,47 @@ class HeadKernelsTest {
       biases[21] = -2;
       biases[23] = -2;
       biases[39] = -2;
-      Pair x = values.activation(3);
+      Pair x = twin.activations(3);
       HeadParameters parameters =
           new HeadParameters(
               "out1",
               1,
               classes,
-              values.parameter(new float[classes]).device(),
-              values.parameter(biases).device());
+              twin.pair(DType.FLOAT32, new float[classes]).device(),
+              twin.pair(DType.FLOAT32, biases).device());
       Grid grid = new Grid(1, new Extents(1, 1, 3));
-      assertThat(labels(values, x, parameters, grid)).containsExactly(21, 21, 21);
+      assertThat(labels(twin, x, parameters, grid)).containsExactly(21, 21, 21);
     }
   }
 
   @Test
   void probabilitiesOfHugeLogitsAreFinite() {
-    try (DeviceValues values = new DeviceValues(DType.FLOAT32, false)) {
+    try (Twin twin = new Twin(DType.FLOAT32)) {
       for (int classes : new int[] {2, 18}) {
         float[] biases = new float[classes];
         biases[0] = -500;
         biases[classes - 1] = 1000;
         Case c = of(1, 1, 1, 1, 1, classes);
-        Pair x = values.activation(1);
-        Pair weight = values.parameter(new float[classes]);
-        Pair bias = values.parameter(biases);
-        Pair y = values.result(classes);
-        new HeadKernels(values.backend().context())
+        Pair x = twin.activations(1);
+        Pair weight = twin.pair(DType.FLOAT32, new float[classes]);
+        Pair bias = twin.pair(DType.FLOAT32, biases);
+        Pair y = twin.room(classes);
+        new HeadKernels(twin.device().context())
             .forward(
                 x.device(), device(c, weight, bias), HeadOutput.PROBABILITIES, y.device(), c.grid);
         float[] expected = new float[classes];
         expected[classes - 1] = 1;
-        assertThat(values.backend().download(y.device())).containsExactly(expected);
+        assertThat(twin.device().download(y.device())).containsExactly(expected);
       }
     }
   }
 
   @Test
   void labelsOfMoreClassesThanAByteTellsAreRefused() {
-    try (DeviceValues values = new DeviceValues(DType.FLOAT32, false)) {
-      Pair one = values.parameter(257);
-      HeadParameters parameters =
-          new HeadParameters("out1", 1, 257, one.device(), one.device());
-      HeadKernels kernels = new HeadKernels(values.backend().context());
+    try (Twin twin = new Twin(DType.FLOAT32)) {
+      Pair one = twin.parameters(257);
+      HeadParameters parameters = new HeadParameters("out1", 1, 257, one.device(), one.device());
+      HeadKernels kernels = new HeadKernels(twin.device().context());
       Grid grid = new Grid(1, Extents.cube(1));
       assertThatThrownBy(() -> kernels.labels(one.device(), parameters, 0, grid))
           .isInstanceOf(IllegalArgumentException.class)
@@ -208,30 +213,32 @@ class HeadKernelsTest {
   @ParameterizedTest(name = "{0} from {1}: {2}")
   @MethodSource("cases")
   void backwardEqualsReference(DType type, DType resultType, Case c) {
-    try (DeviceValues values = new DeviceValues(type, c.shifted)) {
-      Pair x = values.activation(c.grid.rows() * c.channels);
+    try (Twin twin = new Twin(type)) {
+      Pair x = c.activations(twin, c.grid.rows() * c.channels);
       long logits = c.grid.rows() * c.classes;
       Pair dy =
-          resultType == type ? values.activation(logits) : values.parameter(values.normal(logits));
-      Pair weight = values.parameter((long) c.classes * c.channels);
-      Pair bias = values.parameter(c.classes);
-      Pair dx = values.result(x.device().elements());
-      Pair dweight = values.parameter(weight.device().elements());
-      Pair dbias = values.parameter(c.classes);
-      HeadKernels kernels = new HeadKernels(values.backend().context());
+          resultType == type
+              ? c.activations(twin, logits)
+              : twin.pair(DType.FLOAT32, twin.values(logits, 0, 1));
+      Pair weight = twin.parameters((long) c.classes * c.channels);
+      Pair bias = twin.parameters(c.classes);
+      Pair dx = c.room(twin, x.device().elements());
+      Pair dweight = twin.parameters(weight.device().elements());
+      Pair dbias = twin.parameters(c.classes);
+      HeadKernels kernels = new HeadKernels(twin.device().context());
       kernels.backwardData(dy.device(), device(c, weight, bias), dx.device(), c.grid);
       kernels.backwardWeights(x.device(), dy.device(), device(c, dweight, dbias), c.grid);
 
       Convolution shape = Convolution.pointwise(c.channels, c.classes);
-      Buffer voxelMajor = values.reference().scopes().allocate(DType.FLOAT64, logits);
-      values.reference().channelsLast(dy.exact(), voxelMajor, c.grid, c.classes);
-      var exact = values.reference().training();
-      exact.convolutionBackwardData(voxelMajor, weight.exact(), dx.exact(), c.grid, shape);
+      Buffer voxelMajor = twin.reference().scopes().allocate(DType.FLOAT64, logits);
+      twin.reference().channelsLast(dy.reference(), voxelMajor, c.grid, c.classes);
+      var exact = twin.reference().training();
+      exact.convolutionBackwardData(voxelMajor, weight.reference(), dx.reference(), c.grid, shape);
       exact.convolutionBackwardWeights(
-          x.exact(), voxelMajor, dweight.exact(), dbias.exact(), c.grid, shape);
-      values.compare("dx", dx);
-      values.compare("dweight", dweight);
-      values.compare("dbias", dbias);
+          x.reference(), voxelMajor, dweight.reference(), dbias.reference(), c.grid, shape);
+      twin.assertSame(dx);
+      twin.assertSame(dweight);
+      twin.assertSame(dbias);
     }
   }
 }

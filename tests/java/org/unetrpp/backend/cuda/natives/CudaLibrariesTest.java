@@ -61,8 +61,7 @@ class CudaLibrariesTest {
   @Test
   void libraryThatNeedsWhatIsNotThereIsAProblemNotAnError() throws IOException {
     assumeTrue(System.getProperty("os.arch").equals("amd64"), "needs x86-64");
-    Files.write(
-        root.resolve("libcuda.so.1"), new TinyElf().needing("libnot-there.so.7").bytes());
+    Files.write(root.resolve("libcuda.so.1"), new TinyElf().needing("libnot-there.so.7").bytes());
     assertThat(libraries().use(CudaLibrary.DRIVER).problem()).startsWith("it does not load: ");
   }
 

@@ -1,5 +1,6 @@
 package org.unetrpp.backend.cuda.natives;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -30,8 +31,7 @@ class ElfLibraryTest {
   void originalStaysAsItWas() {
     byte[] original = jcuda("libcublas.so.12").bytes();
     byte[] copy = original.clone();
-    byte[] retargeted =
-        new ElfLibrary(original).retargeted("libcublas.so.12", "libcublas.so.13");
+    byte[] retargeted = new ElfLibrary(original).retargeted("libcublas.so.12", "libcublas.so.13");
     assertThat(original).isEqualTo(copy).isNotEqualTo(retargeted);
   }
 
@@ -79,7 +79,7 @@ class ElfLibraryTest {
   void otherFilesAreRefused() {
     byte[] for32Bits = jcuda("libcublas.so.12").bytes();
     for32Bits[4] = 1;
-    byte[] text = "#!/bin/sh\necho libcublas.so.12\n".getBytes();
+    byte[] text = "#!/bin/sh\necho libcublas.so.12\n".getBytes(US_ASCII);
     for (byte[] bytes : new byte[][] {for32Bits, text}) {
       assertThatThrownBy(() -> new ElfLibrary(bytes))
           .isInstanceOf(IllegalArgumentException.class)
@@ -109,8 +109,7 @@ class ElfLibraryTest {
       byte[] damaged = whole.clone();
       damaged[random.nextInt(damaged.length)] = (byte) random.nextInt();
       try {
-        byte[] changed =
-            new ElfLibrary(damaged).retargeted("libcublas.so.12", "libcublas.so.13");
+        byte[] changed = new ElfLibrary(damaged).retargeted("libcublas.so.12", "libcublas.so.13");
         assertThat(changed).hasSameSizeAs(whole);
       } catch (IllegalArgumentException e) {
         refused++;

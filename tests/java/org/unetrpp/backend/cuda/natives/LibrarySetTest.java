@@ -54,8 +54,7 @@ class LibrarySetTest {
     folder("b", "libcublas.so.12", "libnvrtc.so.12");
     assertThat(chosen(13))
         .isEqualTo(
-            Map.of(
-                CudaLibrary.CUBLAS, "b/libcublas.so.12", CudaLibrary.NVRTC, "b/libnvrtc.so.12"));
+            Map.of(CudaLibrary.CUBLAS, "b/libcublas.so.12", CudaLibrary.NVRTC, "b/libnvrtc.so.12"));
   }
 
   @Test
@@ -98,7 +97,7 @@ class LibrarySetTest {
     Files.createSymbolicLink(
         folder.resolve("libcublas.so.13"), folder.resolve("libcublas.so.13.0.2.14"));
     LibrarySet.Found found =
-        LibrarySet.choose(named, folders, 13).files().get(CudaLibrary.CUBLAS);
+        LibrarySet.find(CudaLibrary.CUBLAS, new int[] {13}, folders).orElseThrow();
     assertThat(found.versionOfName()).contains("13.0.2.14");
     assertThat(found.realFile().getFileName()).hasToString("libcublas.so.13.0.2.14");
   }

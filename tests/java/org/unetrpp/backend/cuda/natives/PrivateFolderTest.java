@@ -49,7 +49,7 @@ class PrivateFolderTest {
     Path folder = root.resolve("a/b");
     assertThat(PrivateFolder.lasting(folder)).contains(folder);
     assertThat(rights(folder)).isEqualTo("rwx------");
-    assertThat(rights(folder.getParent())).isEqualTo("rwx------");
+    assertThat(rights(root.resolve("a"))).isEqualTo("rwx------");
     assertThat(PrivateFolder.lasting(folder)).contains(folder);
   }
 

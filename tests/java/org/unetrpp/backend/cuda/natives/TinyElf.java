@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /** Writes shared libraries that hold nothing but what they need of others. */
 final class TinyElf {
@@ -48,7 +49,7 @@ final class TinyElf {
   /** Lets a library's name be the end of another string. */
   TinyElf needingEndOf(String text, String library) {
     place(text);
-    places.put(library, places.get(text) + text.length() - library.length());
+    places.put(library, placeOf(text) + text.length() - library.length());
     needed.add(library);
     return this;
   }
@@ -60,10 +61,13 @@ final class TinyElf {
     }
   }
 
+  private int placeOf(String text) {
+    return Objects.requireNonNull(places.get(text), text);
+  }
+
   byte[] bytes() {
     int versionsAt = (STRINGS + strings.size() + 7) / 8 * 8;
-    int versionBytes =
-        versions.values().stream().mapToInt(names -> 16 + 16 * names.size()).sum();
+    int versionBytes = versions.values().stream().mapToInt(names -> 16 + 16 * names.size()).sum();
     int dynamicAt = versionsAt + versionBytes;
     int entries = needed.size() + 5;
     int end = dynamicAt + 16 * entries;
@@ -75,12 +79,12 @@ final class TinyElf {
     file.putShort(52, (short) HEADER_BYTES);
     file.putShort(54, (short) PROGRAM_HEADER_BYTES).putShort(56, (short) 2);
     programHeader(file, HEADER_BYTES, 1, 0, end);
-    programHeader(file, HEADER_BYTES + PROGRAM_HEADER_BYTES, 2, dynamicAt, 16 * entries);
+    programHeader(file, HEADER_BYTES + PROGRAM_HEADER_BYTES, 2, dynamicAt, 16L * entries);
     file.put(STRINGS, strings.toByteArray());
     putVersions(file, versionsAt);
 
     file.position(dynamicAt);
-    needed.forEach(name -> file.putLong(1).putLong(places.get(name)));
+    needed.forEach(name -> file.putLong(1).putLong(placeOf(name)));
     file.putLong(5).putLong(BASE + STRINGS);
     file.putLong(10).putLong(strings.size());
     file.putLong(0x6FFFFFFE).putLong(BASE + versionsAt);
@@ -102,12 +106,12 @@ final class TinyElf {
     for (Map.Entry<String, List<String>> library : versions.entrySet()) {
       int count = library.getValue().size();
       left--;
-      file.putShort((short) 1).putShort((short) count).putInt(places.get(library.getKey()));
+      file.putShort((short) 1).putShort((short) count).putInt(placeOf(library.getKey()));
       file.putInt(16).putInt(left == 0 ? 0 : 16 + 16 * count);
       for (int i = 0; i < count; i++) {
         String name = library.getValue().get(i);
         file.putInt(ElfLibrary.hash(name)).putShort((short) 0).putShort((short) (2 + i));
-        file.putInt(places.get(name)).putInt(i + 1 == count ? 0 : 16);
+        file.putInt(placeOf(name)).putInt(i + 1 == count ? 0 : 16);
       }
     }
   }

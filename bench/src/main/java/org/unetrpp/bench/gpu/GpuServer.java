@@ -22,7 +22,7 @@ import org.unetrpp.engine.Engine;
 /// | `command` | does | of |
 /// | --- | --- | --- |
 /// | `HELLO` | tells what there is to compute on | |
-/// | `LOAD` | a network with weights and inputs, as `name` | `task` (`forward`, `training`), `variant`, `patch` of a tiny network, `batch`, `precision` |
+/// | `LOAD` | a network with weights and inputs, as `name` | `task` (`forward`, `training`), `variant`, `patch` of a tiny network, `batch`, `precision`, `own` for no kernels but the engine's |
 /// | `CHECK` | tells results to hold against others' | `name`, `file` for logits, `graph` |
 /// | `RUN` | times it again and again | `name`, `mode` (`stream`, `graph`), `least`, `seconds`, `most` |
 /// | `LAYERS` | tells what each kernel takes | `name`, `passes` |
@@ -116,7 +116,7 @@ public final class GpuServer implements AutoCloseable {
     if (sessions.containsKey(name)) {
       throw new IllegalArgumentException("two networks are named " + name);
     }
-    OpenDevice opened = OpenDevice.open(device, request.precision());
+    OpenDevice opened = OpenDevice.open(device, request.precision(), request::providers);
     try {
       int batch = request.number("batch", 1);
       sessions.put(

@@ -2,8 +2,10 @@ package org.unetrpp.bench.gpu;
 
 import com.google.errorprone.annotations.MustBeClosed;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.cuda.CudaBackend;
+import org.unetrpp.backend.cuda.Providers;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
 import org.unetrpp.backend.cuda.driver.JcudaDriver;
 import org.unetrpp.backend.cuda.driver.TimedDriver;
@@ -19,7 +21,7 @@ import org.unetrpp.memory.DType;
 record OpenDevice(Backend backend, Optional<TimedDriver> driver) implements AutoCloseable {
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // close closes them
-  static OpenDevice open(Device device, DType computeType) {
+  static OpenDevice open(Device device, DType computeType, Supplier<Providers> providers) {
     return switch (device) {
       case Device.Cpu() ->
           new OpenDevice(
@@ -27,7 +29,8 @@ record OpenDevice(Backend backend, Optional<TimedDriver> driver) implements Auto
       case Device.Cuda(int ordinal) -> {
         TimedDriver driver = new TimedDriver(JcudaDriver.open(ordinal));
         try {
-          yield new OpenDevice(new CudaBackend(driver, computeType), Optional.of(driver));
+          yield new OpenDevice(
+              new CudaBackend(driver, computeType, providers.get()), Optional.of(driver));
         } catch (RuntimeException e) {
           driver.close();
           throw e;

@@ -4,6 +4,8 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.unetrpp.backend.cuda.Providers;
+import org.unetrpp.backend.cuda.driver.Precision;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.DType;
 import org.unetrpp.model.Architecture;
@@ -48,12 +50,21 @@ record Request(JsonObject json) {
   /** Type of activations. */
   DType precision() {
     return switch (text("precision", "f32")) {
-      case "f32" -> DType.FLOAT32;
+      case "f32", "tf32" -> DType.FLOAT32;
       case "bf16" -> DType.BFLOAT16;
       default ->
           throw new IllegalArgumentException(
-              "precision is %s, expected f32 or bf16".formatted(text("precision")));
+              "precision is %s, expected f32, tf32 or bf16".formatted(text("precision")));
     };
+  }
+
+  /** Who computes convolutions and matrix products: with {@code own} the engine's kernels alone. */
+  Providers providers() {
+    if (flag("own")) {
+      return Providers.own();
+    }
+    boolean coarse = text("precision", "f32").equals("tf32");
+    return Providers.ofThisMachine(coarse ? Precision.TENSOR_FLOAT32 : Precision.FLOAT32);
   }
 
   /** The published network of {@code variant}, or with {@code patch} a tiny one of its form. */

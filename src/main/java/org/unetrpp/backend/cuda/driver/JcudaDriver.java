@@ -1,7 +1,6 @@
 package org.unetrpp.backend.cuda.driver;
 
 import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -57,7 +56,7 @@ public final class JcudaDriver implements CudaDriver {
   private final Map<String, JcudaKernel> kernels = new HashMap<>();
   private final Map<Long, Long> allocated = new ConcurrentHashMap<>();
   private final Map<Long, HostAddress> hostAllocated = new ConcurrentHashMap<>();
-  private @Nullable ByteBuffer pointedTo;
+  private @Nullable KernelArguments pointedTo;
   private Pointer arguments = new Pointer();
   private String lastLaunch = "";
   private boolean closed;
@@ -241,8 +240,7 @@ public final class JcudaDriver implements CudaDriver {
     enter();
     if (bytes > 0) {
       int result =
-          JCudaDriver.cuMemsetD8Async(
-              new DeviceAddress(destination), value, bytes, handle(stream));
+          JCudaDriver.cuMemsetD8Async(new DeviceAddress(destination), value, bytes, handle(stream));
       checkCopy(result, "cuMemsetD8Async", bytes);
     }
   }
@@ -355,8 +353,7 @@ public final class JcudaDriver implements CudaDriver {
   }
 
   @Override
-  public void launch(
-      Kernel kernel, LaunchGeometry geometry, KernelArguments list, Stream stream) {
+  public void launch(Kernel kernel, LaunchGeometry geometry, KernelArguments list, Stream stream) {
     enter();
     JcudaKernel launched = (JcudaKernel) kernel;
     if (geometry.sharedBytes() > launched.allowedSharedBytes) {
@@ -396,12 +393,11 @@ public final class JcudaDriver implements CudaDriver {
     kernel.allowedSharedBytes = bytes;
   }
 
-  /** Of the array of the arguments' addresses; a list of arguments keeps its array. */
+  /** Of the array of the arguments' addresses; a list keeps its array. */
   private Pointer pointer(KernelArguments list) {
-    ByteBuffer addresses = list.addresses();
-    if (addresses != pointedTo) {
-      arguments = Pointer.to(addresses);
-      pointedTo = addresses;
+    if (list != pointedTo) {
+      arguments = Pointer.to(list.addresses());
+      pointedTo = list;
     }
     return arguments;
   }
@@ -433,7 +429,8 @@ public final class JcudaDriver implements CudaDriver {
   @Override
   public void launch(Graph graph, Stream stream) {
     enter();
-    check(JCudaDriver.cuGraphLaunch(((JcudaGraph) graph).handle(), handle(stream)), "cuGraphLaunch");
+    check(
+        JCudaDriver.cuGraphLaunch(((JcudaGraph) graph).handle(), handle(stream)), "cuGraphLaunch");
     lastLaunch = "a graph";
   }
 

@@ -1,4 +1,4 @@
-package org.unetrpp.training;
+package org.unetrpp.testing;
 
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
@@ -15,11 +15,11 @@ import org.unetrpp.memory.Buffer;
  * on either side, and the gradients differ then by far more than rounding; so gradients of two
  * backends are compared on the branch that one of them took.
  */
-final class Branches {
+public final class Branches {
   private final Deque<float[]> sides = new ArrayDeque<>();
 
   /** A backend with composed boxes whose branches are kept. */
-  Backend recording(Backend backend) {
+  public Backend recording(Backend backend) {
     return with(
         backend,
         y -> {
@@ -33,7 +33,7 @@ final class Branches {
   }
 
   /** A backend with composed boxes that takes the branches kept, in their order. */
-  Backend replaying(Backend backend) {
+  public Backend replaying(Backend backend) {
     return with(
         backend,
         y -> {
