@@ -37,6 +37,9 @@ final class PairedAttentionKernels {
 
   private static final int MAP_WARPS = 4;
 
+  /** Warps that hide one another's waiting. */
+  private static final int WARPS_OF_MULTIPROCESSOR = 16;
+
   /** Tokens that the sums are taken over at once, and the part of them that a block makes. */
   private static final int SUM_TOKENS = 32;
 
@@ -116,14 +119,15 @@ final class PairedAttentionKernels {
     return new LaunchGeometry(blocks, y, z, WARP, warps, 1, warps * warpBytes);
   }
 
-  /** The same number of tiles or more, in blocks of several, so few that their sums are few. */
+  /** The same tiles, several to a block: there are as many sums as blocks. */
   private LaunchGeometry fewer(LaunchGeometry tiles, int tilesOfBlock) {
     return tiles.grid(Math.ceilDiv(tiles.gridX(), tilesOfBlock), tiles.gridY(), tiles.gridZ());
   }
 
-  /** Tiles that a block takes, so that there are two blocks for each multiprocessor. */
+  /** Tiles that a block takes, so that there are warps enough for each multiprocessor. */
   private int tilesOfBlock(LaunchGeometry tiles) {
-    int blocks = Math.ceilDiv(2 * multiprocessors(), tiles.gridY() * tiles.gridZ());
+    int warps = tiles.blockY() * tiles.gridY() * tiles.gridZ();
+    int blocks = Math.ceilDiv(WARPS_OF_MULTIPROCESSOR * multiprocessors(), warps);
     return Math.ceilDiv(tiles.gridX(), blocks);
   }
 
