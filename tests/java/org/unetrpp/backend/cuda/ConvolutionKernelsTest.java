@@ -25,7 +25,7 @@ class ConvolutionKernelsTest {
     assumeTrue(EmulatedCuda.isPossible(), "needs g++ on an x86-64 Linux");
   }
 
-  private record Case(Grid grid, Convolution shape, boolean shifted) {
+  record Case(Grid grid, Convolution shape, boolean shifted) {
     @Override
     public String toString() {
       return "%d x %s of %d to %d channels, kernel %s, stride %s, padding %s%s"

@@ -31,7 +31,7 @@ class HeadKernelsTest {
     assumeTrue(EmulatedCuda.isPossible(), "needs g++ on an x86-64 Linux");
   }
 
-  private record Case(Grid grid, int channels, int classes, boolean shifted) {
+  record Case(Grid grid, int channels, int classes, boolean shifted) {
     @Override
     public String toString() {
       return "%d x %s of %d channels to %d classes%s"

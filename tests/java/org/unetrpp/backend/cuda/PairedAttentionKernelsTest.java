@@ -83,7 +83,6 @@ class PairedAttentionKernelsTest {
   private static final class Leaves {
     private final Backend backend;
     private final Random random = new Random(5);
-    private final List<Buffer> gradients = new ArrayList<>();
 
     Leaves(Backend backend) {
       this.backend = backend;

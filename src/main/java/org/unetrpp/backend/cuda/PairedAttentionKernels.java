@@ -112,7 +112,8 @@ final class PairedAttentionKernels {
     int warps = mostWarps;
     while (warps > 1
         && (warps * warpBytes > SHARED_BYTES
-            || warps > 2 && (long) Math.ceilDiv(rows, ROWS * warps) * y * z < multiprocessors())) {
+            || (warps > 2
+                && (long) Math.ceilDiv(rows, ROWS * warps) * y * z < multiprocessors()))) {
       warps /= 2;
     }
     int blocks = Math.ceilDiv(rows, ROWS * warps);
