@@ -113,9 +113,12 @@ class GoldenTrainingTest {
     }
   }
 
-  /** Without the network for ACDC, which is the one for lungs but for the number of classes. */
+  /**
+   * Without the network for ACDC, which is the one for lungs but for the number of classes, and the
+   * one for tumors, which takes minutes here; its attention is among the boxes.
+   */
   @ParameterizedTest(name = "{0}")
-  @ValueSource(strings = {"synapse-tiny", "lung-tiny", "tumor-tiny"})
+  @ValueSource(strings = {"synapse-tiny", "lung-tiny"})
   void gradientsOnCudaAreAsExactAsPyTorch(String name) {
     assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
     try (Backend backend = EmulatedCuda.open(DType.FLOAT32)) {
