@@ -8,6 +8,7 @@
 #pragma once
 
 #include "common.cuh"
+#include "philox.cuh"
 
 namespace {
 
@@ -255,57 +256,26 @@ __device__ __forceinline__ void add_outer_products(const float* a, int a_stride,
                      [](float factor) { return factor; });
 }
 
-/// Which values are left out, as org.unetrpp.backend.DropoutMask has it.
-struct DropoutOfMaps {
-  unsigned threshold;  // of 16 random bits
-  float scale;         // of what stays; 1 where nothing is left out
-  unsigned key0, key1, layer, step_low, step_high;
+__device__ __forceinline__ bool drops_nothing(const Mask& mask) { return mask.scale == 1.0f; }
 
-  __device__ __forceinline__ bool is_none() const { return scale == 1.0f; }
+/// Whether one value is left out.
+__device__ __forceinline__ bool drops(const Mask& mask, long long index) {
+  return !drops_nothing(mask) &&
+         mask.factor(mask.bits(index / kMaskBlock), static_cast<int>(index % kMaskBlock)) == 0.0f;
+}
 
-  /// Philox4x32-10 (Salmon et al. 2011): 128 bits, for eight values.
-  __device__ uint4 block(long long number) const {
-    unsigned x0 = static_cast<unsigned>(number);
-    unsigned x1 = static_cast<unsigned>(number >> 32) ^ step_high;
-    unsigned x2 = layer;
-    unsigned x3 = step_low;
-    unsigned round_key0 = key0;
-    unsigned round_key1 = key1;
-    for (int round = 0; round < 10; round++) {
-      const unsigned high0 = __umulhi(0xD2511F53u, x0), low0 = 0xD2511F53u * x0;
-      const unsigned high1 = __umulhi(0xCD9E8D57u, x2), low1 = 0xCD9E8D57u * x2;
-      x0 = high1 ^ x1 ^ round_key0;
-      x1 = low1;
-      x2 = high0 ^ x3 ^ round_key1;
-      x3 = low0;
-      round_key0 += 0x9E3779B9u;
-      round_key1 += 0xBB67AE85u;
-    }
-    return make_uint4(x0, x1, x2, x3);
+/// Random bits of count values from index first on, by a warp; the first value's are at the place
+/// that is returned. bits has room for count + 16 values and begins at a multiple of 16 bytes.
+__device__ __forceinline__ const unsigned short* draw(const Mask& mask, long long first, int count,
+                                                      unsigned short* bits) {
+  const int skip = static_cast<int>(first % kMaskBlock);
+  const int blocks = (skip + count + kMaskBlock - 1) / kMaskBlock;
+  for (int i = threadIdx.x; i < blocks; i += kWarpSize) {
+    reinterpret_cast<uint4*>(bits)[i] = mask.bits(first / kMaskBlock + i);
   }
-
-  /// Whether one value is left out.
-  __device__ bool drops(long long index) const {
-    if (is_none()) return false;
-    const uint4 words = block(index / 8);
-    const int value = static_cast<int>(index % 8);
-    const unsigned word =
-        value < 2 ? words.x : value < 4 ? words.y : value < 6 ? words.z : words.w;
-    return (value % 2 == 0 ? word & 0xffffu : word >> 16) < threshold;
-  }
-
-  /// Random bits of count values from index first on, by a warp; the first value's are at the
-  /// returned place. bits has room for count + 16 values and begins at a multiple of 16 bytes.
-  __device__ const unsigned short* draw(long long first, int count, unsigned short* bits) const {
-    const int skip = static_cast<int>(first % 8);
-    const int blocks = (skip + count + 7) / 8;
-    for (int i = threadIdx.x; i < blocks; i += kWarpSize) {
-      reinterpret_cast<uint4*>(bits)[i] = block(first / 8 + i);
-    }
-    __syncwarp();
-    return bits + skip;
-  }
-};
+  __syncwarp();
+  return bits + skip;
+}
 
 /// Softmax of the logits of one head for the warp's tokens: probabilities to map[i][p]. What
 /// dropout leaves out is zero and the rest scaled; or, with kSigned, what it leaves out has a sign
@@ -313,14 +283,14 @@ struct DropoutOfMaps {
 template <int kWide, bool kSigned>
 __device__ __forceinline__ void attend_wide(const float* queries, int stride, int head_channels,
                                             const float* __restrict__ keys, int projected,
-                                            const DropoutOfMaps& dropout, long long first_index,
+                                            const Mask& mask, long long first_index,
                                             unsigned short* bits, float* map, int map_stride) {
   float logits[kRows][kWide] = {};
   add_products<kWide>(queries, stride, head_channels, keys, projected, 0, projected, logits);
   const unsigned short* random = bits;
-  if (!dropout.is_none()) {
+  if (!drops_nothing(mask)) {
     __syncwarp();  // the bits of the head before are read
-    random = dropout.draw(first_index, kRows * projected, bits);
+    random = draw(mask, first_index, kRows * projected, bits);
   }
 #pragma unroll
   for (int i = 0; i < kRows; i++) {
@@ -345,9 +315,9 @@ __device__ __forceinline__ void attend_wide(const float* queries, int stride, in
       const int p = static_cast<int>(threadIdx.x) + j * kWarpSize;
       if (p >= projected) continue;
       const float probability = logits[i][j] / sum;
-      const bool drops = !dropout.is_none() && random[i * projected + p] < dropout.threshold;
-      map[i * map_stride + p] = kSigned ? (drops ? -probability : probability)
-                                        : (drops ? 0.0f : probability * dropout.scale);
+      const bool dropped = !drops_nothing(mask) && random[i * projected + p] < mask.threshold;
+      map[i * map_stride + p] = kSigned ? (dropped ? -probability : probability)
+                                        : (dropped ? 0.0f : probability * mask.scale);
     }
   }
 }
@@ -355,16 +325,16 @@ __device__ __forceinline__ void attend_wide(const float* queries, int stride, in
 template <bool kSigned>
 __device__ __forceinline__ void attend(const float* queries, int stride, int head_channels,
                                        const float* __restrict__ keys, int projected,
-                                       const DropoutOfMaps& dropout, long long first_index,
+                                       const Mask& mask, long long first_index,
                                        unsigned short* bits, float* map, int map_stride) {
   if (projected <= kWarpSize) {
-    attend_wide<1, kSigned>(queries, stride, head_channels, keys, projected, dropout, first_index,
+    attend_wide<1, kSigned>(queries, stride, head_channels, keys, projected, mask, first_index,
                             bits, map, map_stride);
   } else if (projected <= 2 * kWarpSize) {
-    attend_wide<2, kSigned>(queries, stride, head_channels, keys, projected, dropout, first_index,
+    attend_wide<2, kSigned>(queries, stride, head_channels, keys, projected, mask, first_index,
                             bits, map, map_stride);
   } else {
-    attend_wide<4, kSigned>(queries, stride, head_channels, keys, projected, dropout, first_index,
+    attend_wide<4, kSigned>(queries, stride, head_channels, keys, projected, mask, first_index,
                             bits, map, map_stride);
   }
 }
@@ -379,7 +349,9 @@ __device__ __forceinline__ bool is_dropped(float value) { return __float_as_int(
 
 }  // namespace
 
-#define DROPOUT_PARAMETERS                                                                  \
-  unsigned threshold, float scale, unsigned key0, unsigned key1, unsigned layer,            \
-      unsigned step_low, unsigned step_high
-#define DROPOUT_ARGUMENT DropoutOfMaps{threshold, scale, key0, key1, layer, step_low, step_high}
+#define MASK_PARAMETERS long long seed, long long step, int layer, int threshold, float scale
+#define MASK_ARGUMENT                                                                   \
+  Mask {                                                                                \
+    static_cast<unsigned long long>(seed), static_cast<unsigned long long>(step),       \
+        static_cast<unsigned>(layer), static_cast<unsigned>(threshold), scale           \
+  }

@@ -1,6 +1,7 @@
 // Gradient of efficient paired attention, with dropout of both maps. What attention_forward.cu made
-// of the sums over tokens is there; S is made again; nothing of (N, P) is stored. With g = gamma dy,
-// its halves gs and gc (both all of g where there are no output layers), f the factors of dropout:
+// of the sums over tokens is there; S is made again; nothing of (N, P) is stored. With g = gamma
+// dy, its halves gs and gc (both all of g where there are no output layers), f what dropout
+// multiplies with:
 //
 //   output          dS = gs Wout (reread),  J = dys^T S,  H = dyc^T X,  sums of dy over tokens
 //   tokens          dVp = dS^T (f P),  dP = f (dS Vp),  dL = P (dP - sum_p P dP)
@@ -21,8 +22,8 @@
 //
 // where a clamped norm has no gradient.
 //
-// Shapes   as in attention_forward.cu; dy and dx as y; gradients of parameters as these, float, added
-//          to what is there; (B, C, C), (B, C, P) and (B, C, d) for each matrix between.
+// Shapes   as in attention_forward.cu; dy and dx as y; gradients of parameters as these, float,
+//          added to what is there; (B, C, C), (B, C, P) and (B, C, d) for each matrix between.
 // Launch   blocks of (32, warps), four tokens or rows a warp; see each kernel. Blocks over tokens
 //          take several tiles one after another and keep their sums in partials of their own.
 // Traffic  x and positions three times, dy twice, S and dS written and read, dQ written and read;
@@ -122,7 +123,7 @@ __device__ void attention_tokens_backward(
     const Tokens<T>& tokens, const float* __restrict__ qkvv_transposed,
     const float* __restrict__ keys, const float* __restrict__ keys_transposed,
     const float* __restrict__ values, const float* __restrict__ dspatial, float* dqueries,
-    float* partials, const DropoutOfMaps& dropout, int heads, int projected, int block_heads,
+    float* partials, const Mask& mask, int heads, int projected, int block_heads,
     int group_heads, int block_tiles) {
   DYNAMIC_SHARED(float, shared);
   const int channels = tokens.channels;
@@ -157,7 +158,7 @@ __device__ void attention_tokens_backward(
   dspatial += item * channels * tokens.count;
   dqueries += item * channels * tokens.count;
   partials += (item * gridDim.x + blockIdx.x) * (2 * map_size + square);
-  const float scale = dropout.scale;
+  const float scale = mask.scale;
 
   for (int step = 0; step < block_tiles; step++) {
     const int tile_first = (blockIdx.x * block_tiles + step) * tile;
@@ -186,7 +187,7 @@ __device__ void attention_tokens_backward(
       const int at = (group - first_head) * d;
       for (int head = group; head < group_end; head++) {
         attend<true>(query_rows + (head - first_head) * d, query_stride, d,
-                     keys + static_cast<long long>(head) * d * projected, projected, dropout,
+                     keys + static_cast<long long>(head) * d * projected, projected, mask,
                      ((item * heads + head) * tokens.count + first) * projected, bits,
                      map_rows + (head - group) * head_stride, map_stride);
       }
@@ -639,6 +640,8 @@ __device__ void attention_input_backward(
 
   for (int item = 0; item < batch; item++) {
     const long long item_at = static_cast<long long>(item) * count * channels;
+    const float* item_dprojections =
+        dprojections_transposed + item * static_cast<long long>(columns) * channels;
     Tokens<T> tokens = tokens_of_first;
     tokens.x += item_at;
     float2 statistics[kRows];
@@ -662,9 +665,8 @@ __device__ void attention_input_backward(
       add_products<kWide>(output_rows, stride, channels - half,
                           outputs + item * static_cast<long long>(channels - half) * channels,
                           channels, run, channels, sums);
-      add_products<kWide>(weight_rows, weight_stride, columns,
-                          dprojections_transposed + item * static_cast<long long>(columns) * channels,
-                          channels, run, channels, sums);
+      add_products<kWide>(weight_rows, weight_stride, columns, item_dprojections, channels, run,
+                          channels, sums);
 #pragma unroll
       for (int i = 0; i < kRows; i++) {
 #pragma unroll
@@ -828,14 +830,14 @@ ENTRY(attention_scalars_backward_f32, 128, const float* sums, const float* norms
   ENTRY(attention_tokens_backward_##suffix, 256, const T* x, const float* positions,             \
         const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,           \
         const float* keys, const float* keys_transposed, const float* values,                    \
-        const float* dspatial, float* dqueries, float* partials, DROPOUT_PARAMETERS, int tokens, \
+        const float* dspatial, float* dqueries, float* partials, MASK_PARAMETERS, int tokens, \
         int channels, int heads, int projected, int block_heads, int group_heads,                \
         int block_tiles, float epsilon) {                                                        \
     const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;               \
     attention_tokens_backward<T>(                                                                \
         {x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon},                 \
         qkvv_transposed, keys, keys_transposed, values, dspatial, dqueries, partials,            \
-        DROPOUT_ARGUMENT, heads, projected, block_heads, group_heads, block_tiles);              \
+        MASK_ARGUMENT, heads, projected, block_heads, group_heads, block_tiles);              \
   }                                                                                              \
   ENTRY(attention_input_backward_##suffix, 256, const T* x, const float* positions,              \
         const float* norm_gamma, const float* norm_beta, const T* dy, const float* gamma,        \

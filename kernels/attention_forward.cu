@@ -1,5 +1,5 @@
-// Efficient paired attention (Shaker et al. 2024, eq. 1 to 4) in two passes over the tokens, without
-// keys and values of N rows. With X = LayerNorm(x + positions), (N, C), for each item:
+// Efficient paired attention (Shaker et al. 2024, eq. 1 to 4) in two passes over the tokens,
+// without keys and values of N rows. With X = LayerNorm(x + positions), (N, C), for each item:
 //
 //   sums          G = X^T X (C, C),  Y = X^T E^T (C, P),  and X^T F^T where F is another projection
 //   projections   |q_c|^2 = Wq_c G Wq_c^T,  |k_c|^2 alike
@@ -7,9 +7,10 @@
 //   channel maps  R_s = Wq_s G Wk_s^T,  A_s = softmax(t1 R_s / (|q| |k|)) of each head s (d, d)
 //                 Z = blockdiag(A) Wc                                                   (C, C)
 //   output maps   Mca = Wout2 Z                                                         (C / 2, C)
-//   spatial       S_s = softmax(X Wq_s^T Ks_s) Vp_s^T                       (N, d), kept as (d, h, N)
+//   spatial       S_s = softmax(X Wq_s^T Ks_s) Vp_s^T                    (N, d), kept as (d, h, N)
 //   output        y = x + positions + gamma [reread(S) Wout^T + b | X Mca^T + b2],
 //                 or gamma (reread(S) + X Z^T) where there are no output layers
+//   at once       both, where tiles of tokens hold whole rows of reread(S)
 //
 // reread: what lies as (d, h, N) is read as (N, C), as the published code does.
 //
@@ -19,8 +20,8 @@
 //          C and d at will, P up to 128.
 // Launch   blocks of (32, warps), four tokens or rows a warp; see each kernel.
 // Traffic  sums: x, positions and E once for each 32 x 64 of the result, (C width) / 2048 times;
-//          spatial: x, positions and 4 N C bytes of result; output: x, positions, y and 4 N C.
-//          The small maps lie in L1 or L2.
+//          spatial: x, positions and 4 N C bytes of result; output: x, positions, y and 4 N C;
+//          at once: x and positions twice and y. The small maps lie in L1 or L2.
 // Numerics accumulates in float for every T; G and Y over 32 tokens, then over those of a block,
 //          blocks in double; squares of norms in double over the channels, never below zero.
 // Launcher org.unetrpp.backend.cuda.PairedAttentionKernels#forward
@@ -154,8 +155,8 @@ __device__ void attention_projections(const float* __restrict__ qkvv,
       double square_length = 0.0;
       if (first + i < channels) {
         for (int column = threadIdx.x; column < channels; column += kWarpSize) {
-          square_length += static_cast<double>(gram[static_cast<long long>(i) * channels + column]) *
-                           rows[i * stride + column];
+          const double product = gram[static_cast<long long>(i) * channels + column];
+          square_length += product * rows[i * stride + column];
         }
       }
       const float sum = static_cast<float>(warp_sum(square_length));
@@ -201,7 +202,7 @@ __device__ void attention_channel_maps(const float* __restrict__ qkvv,
                                        const float* query_gram, const float* norms,
                                        const float* temperature, float* products, float* maps,
                                        float* branch, float* branch_transposed,
-                                       const DropoutOfMaps& dropout, int channels, int heads) {
+                                       const Mask& mask, int channels, int heads) {
   DYNAMIC_SHARED(float, shared);
   const int d = channels / heads;
   const int stride = tile_stride(channels);
@@ -248,9 +249,9 @@ __device__ void attention_channel_maps(const float* __restrict__ qkvv,
     for (int column = threadIdx.x; column < d && there; column += kWarpSize) {
       const float probability = map[column] / sum;
       const long long at = (row_of_maps + i) * d + column;
-      const bool drops = dropout.drops(at);
-      maps[at] = drops ? -probability : probability;
-      map[column] = drops ? 0.0f : probability * dropout.scale;
+      const bool dropped = drops(mask, at);
+      maps[at] = dropped ? -probability : probability;
+      map[column] = dropped ? 0.0f : probability * mask.scale;
     }
   }
   __syncwarp();
@@ -289,23 +290,28 @@ __device__ void attention_output_maps(const float* __restrict__ weight,
            });
 }
 
-/// S of a tile of tokens and some heads, a group of heads at a time.
-/// grid = (tiles, ceil(h / block_heads), B), block = (32, warps); dynamic shared memory: tiles of
-/// (C), of (block_heads d) and of (group_heads, P), and random bits.
+/// Shared memory of a block that makes S of a tile of tokens.
+struct SpatialTile {
+  float* normalized;  // X (tokens, C)
+  float* queries;     // of some heads (tokens, heads d), whose place S takes
+  int stride;
+  int query_stride;
+  int tokens;
+  int first_token;
+};
+
+/// S of a tile of tokens and some heads, a group of heads at a time. Ends with a barrier.
+/// Dynamic shared memory: tiles of (C), of (block_heads d) and of (group_heads, P); random bits.
 template <typename T>
-__device__ void attention_spatial(const Tokens<T>& tokens,
-                                  const float* __restrict__ qkvv_transposed,
-                                  const float* __restrict__ keys,
-                                  const float* __restrict__ values_transposed, float* spatial,
-                                  const DropoutOfMaps& dropout, int heads, int projected,
-                                  int block_heads, int group_heads) {
+__device__ __forceinline__ SpatialTile make_spatial_tile(
+    const Tokens<T>& tokens, const float* __restrict__ qkvv_transposed,
+    const float* __restrict__ keys, const float* __restrict__ values_transposed,
+    const Mask& mask, int heads, int projected, int first_head, int end_head,
+    int block_heads, int group_heads) {
   DYNAMIC_SHARED(float, shared);
   const int channels = tokens.channels;
   const int d = channels / heads;
   const int tile = blockDim.y * kRows;
-  const int first_head = blockIdx.y * block_heads;
-  const int end_head = min(first_head + block_heads, heads);
-  const int columns = (end_head - first_head) * d;
   const int stride = tile_stride(channels);
   const int query_stride = tile_stride(block_heads * d);
   const int head_stride = tile_stride(projected);
@@ -325,44 +331,114 @@ __device__ void attention_spatial(const Tokens<T>& tokens,
 
   tokens.load(first, rows, stride);
   __syncwarp();
-  multiply(rows, stride, channels, qkvv_transposed + first_head * d, 4ll * channels, columns,
-           [&](int i, int column, float value) { query_rows[i * query_stride + column] = value; });
+  multiply(rows, stride, channels, qkvv_transposed + first_head * d, 4ll * channels,
+           (end_head - first_head) * d, [&](int i, int column, float value) {
+             query_rows[i * query_stride + column] = value;
+           });
   for (int group = first_head; group < end_head; group += group_heads) {
     const int group_end = min(group + group_heads, end_head);
     float* group_rows = query_rows + (group - first_head) * d;
     __syncwarp();  // queries are there, maps of the group before are read
     for (int head = group; head < group_end; head++) {
       attend<false>(query_rows + (head - first_head) * d, query_stride, d,
-                    keys + static_cast<long long>(head) * d * projected, projected, dropout,
+                    keys + static_cast<long long>(head) * d * projected, projected, mask,
                     ((item * heads + head) * tokens.count + first) * projected, bits,
                     map_rows + (head - group) * head_stride, map_stride);
     }
     __syncwarp();
-    // takes the place of the group's queries
     multiply_heads(
         map_rows, map_stride, group_end - group, head_stride, d, projected,
         values_transposed + group * d, channels,
         [&](int i, int column, float value) { group_rows[i * query_stride + column] = value; });
   }
   __syncthreads();
-  spatial += item * channels * tokens.count;
-  for (int i = thread_in_block(); i < columns * tile; i += block_threads()) {
-    const int t = i % tile;
-    const int token = blockIdx.x * tile + t;
-    const int head = first_head + i / tile / d;
-    const int in_head = i / tile % d;
+  return {shared, queries, stride, query_stride, tile, static_cast<int>(blockIdx.x) * tile};
+}
+
+/// S of a tile of tokens and some heads.
+/// grid = (tiles, ceil(h / block_heads), B), block = (32, warps).
+template <typename T>
+__device__ void attention_spatial(const Tokens<T>& tokens,
+                                  const float* __restrict__ qkvv_transposed,
+                                  const float* __restrict__ keys,
+                                  const float* __restrict__ values_transposed, float* spatial,
+                                  const Mask& mask, int heads, int projected,
+                                  int block_heads, int group_heads) {
+  const int first_head = blockIdx.y * block_heads;
+  const int end_head = min(first_head + block_heads, heads);
+  const SpatialTile tile =
+      make_spatial_tile(tokens, qkvv_transposed, keys, values_transposed, mask, heads,
+                        projected, first_head, end_head, block_heads, group_heads);
+  const int d = tokens.channels / heads;
+  const int columns = (end_head - first_head) * d;
+  spatial += static_cast<long long>(blockIdx.z) * tokens.channels * tokens.count;
+  for (int i = thread_in_block(); i < columns * tile.tokens; i += block_threads()) {
+    const int t = i % tile.tokens;
+    const int column = i / tile.tokens;
+    const int token = tile.first_token + t;
     if (token < tokens.count) {
-      const long long at =
-          (static_cast<long long>(in_head) * heads + head) * tokens.count + token;
-      spatial[at] = queries[t * query_stride + i / tile];
+      const long long row = static_cast<long long>(column % d) * heads + first_head + column / d;
+      spatial[row * tokens.count + token] = tile.queries[t * tile.query_stride + column];
     }
   }
 }
 
+/// y at once, where C divides N and the tokens of a tile: a tile has whole rows of S as it is read
+/// again. grid = (tiles, 1, B), block = (32, warps).
+template <typename T>
+__device__ void attention_at_once(const Tokens<T>& tokens,
+                                  const float* __restrict__ qkvv_transposed,
+                                  const float* __restrict__ keys,
+                                  const float* __restrict__ values_transposed,
+                                  const float* __restrict__ out_transposed, const float* out_bias,
+                                  const float* __restrict__ map_transposed, const float* map_bias,
+                                  const float* gamma, T* y, const Mask& mask,
+                                  int heads, int projected, int group_heads) {
+  const SpatialTile tile =
+      make_spatial_tile(tokens, qkvv_transposed, keys, values_transposed, mask, heads,
+                        projected, 0, heads, heads, group_heads);
+  const int channels = tokens.channels;
+  const int half = channels / 2;
+  const int d = channels / heads;
+  const int warp_row = threadIdx.y * kRows;
+  float* rows = tile.normalized + warp_row * tile.stride;
+  y += static_cast<long long>(blockIdx.z) * tokens.count * channels;
+  const auto write = [&](long long token, int c, float attended) {
+    const long long at = token * channels + c;
+    y[at] = from_float<T>(to_float(tokens.x[at]) + tokens.positions[at] + gamma[c] * attended);
+  };
+  multiply(rows, tile.stride, channels,
+           map_transposed + static_cast<long long>(blockIdx.z) * channels * half, half, half,
+           [&](int i, int column, float value) {
+             const int token = tile.first_token + warp_row + i;
+             if (token < tokens.count) write(token, half + column, value + map_bias[column]);
+           });
+  __syncthreads();
+
+  // row (in_head, head, run of C tokens) of S takes the place of X
+  const int runs = tile.tokens / channels;
+  for (int i = thread_in_block(); i < channels * tile.tokens; i += block_threads()) {
+    const int t = i / channels;
+    const int c = i % channels;
+    const int row = (c % d * heads + c / d) * runs + t / channels;
+    tile.normalized[row * tile.stride + t % channels] = tile.queries[t * tile.query_stride + c];
+  }
+  __syncthreads();
+  multiply(rows, tile.stride, channels, out_transposed, half, half,
+           [&](int i, int column, float value) {
+             const int row = warp_row + i;
+             const int token = tile.first_token + row % runs * channels;
+             if (token >= tokens.count) return;
+             const long long output_row =
+                 static_cast<long long>(row / runs) * (tokens.count / channels) + token / channels;
+             write(output_row, column, value + out_bias[column]);
+           });
+}
+
 /// y of a tile of tokens, of block_columns channels.
 /// grid = (tiles, ceil(C / block_columns), B), block = (32, warps); dynamic shared memory: a tile
-/// of (C), which holds S and then X. Without output layers out_transposed is null and map_transposed
-/// is Z^T.
+/// of (C), which holds S and then X. Without output layers out_transposed is null and
+/// map_transposed is Z^T.
 template <typename T>
 __device__ void attention_output(const Tokens<T>& tokens, const float* __restrict__ spatial,
                                  const float* __restrict__ out_transposed, const float* out_bias,
@@ -472,10 +548,10 @@ ENTRY(attention_projections_f32, 128, const float* qkvv, const float* sums,
 
 ENTRY(attention_channel_maps_f32, 128, const float* qkvv, const float* qkvv_transposed,
       const float* query_gram, const float* norms, const float* temperature, float* products,
-      float* maps, float* branch, float* branch_transposed, DROPOUT_PARAMETERS, int channels,
+      float* maps, float* branch, float* branch_transposed, MASK_PARAMETERS, int channels,
       int heads) {
   attention_channel_maps(qkvv, qkvv_transposed, query_gram, norms, temperature, products, maps,
-                         branch, branch_transposed, DROPOUT_ARGUMENT, channels, heads);
+                         branch, branch_transposed, MASK_ARGUMENT, channels, heads);
 }
 
 ENTRY(attention_output_maps_f32, 256, const float* weight, const float* branch, float* map,
@@ -493,14 +569,26 @@ ENTRY(attention_output_maps_f32, 256, const float* weight, const float* branch, 
   }                                                                                             \
   ENTRY(attention_spatial_##suffix, 256, const T* x, const float* positions,                    \
         const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,          \
-        const float* keys, const float* values_transposed, float* spatial, DROPOUT_PARAMETERS,  \
+        const float* keys, const float* values_transposed, float* spatial, MASK_PARAMETERS,  \
         int tokens, int channels, int heads, int projected, int block_heads, int group_heads,   \
         float epsilon) {                                                                        \
     const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;              \
     attention_spatial<T>(                                                                       \
         {x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon},                \
-        qkvv_transposed, keys, values_transposed, spatial, DROPOUT_ARGUMENT, heads, projected,  \
+        qkvv_transposed, keys, values_transposed, spatial, MASK_ARGUMENT, heads, projected,  \
         block_heads, group_heads);                                                              \
+  }                                                                                             \
+  ENTRY(attention_at_once_##suffix, 256, const T* x, const float* positions,                    \
+        const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,          \
+        const float* keys, const float* values_transposed, const float* out_transposed,         \
+        const float* out_bias, const float* map_transposed, const float* map_bias,              \
+        const float* gamma, T* y, MASK_PARAMETERS, int tokens, int channels, int heads,      \
+        int projected, int group_heads, float epsilon) {                                        \
+    const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;              \
+    attention_at_once<T>(                                                                       \
+        {x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon},                \
+        qkvv_transposed, keys, values_transposed, out_transposed, out_bias, map_transposed,     \
+        map_bias, gamma, y, MASK_ARGUMENT, heads, projected, group_heads);                   \
   }                                                                                             \
   ENTRY(attention_output_##suffix, 256, const T* x, const float* positions,                     \
         const float* norm_gamma, const float* norm_beta, const float* spatial,                  \

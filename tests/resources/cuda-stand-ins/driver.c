@@ -235,7 +235,8 @@ static int queue(struct Stream* stream, struct Work work) {
   return kSuccess;
 }
 
-static int copy(unsigned long long to, unsigned long long from, size_t bytes, struct Stream* stream) {
+static int copy(unsigned long long to, unsigned long long from, size_t bytes,
+                struct Stream* stream) {
   const struct Work work = {.kind = kCopy, .to = to, .from = from, .bytes = bytes};
   return queue(stream, work);
 }
@@ -355,7 +356,8 @@ int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned gr
   struct Work work = {.kind = launched->kind};
   if (launched->kind == kSaxpy) {  // (x, y, long n, int threads, float a), all of them checked
     const long n = *(long*)arguments[2];
-    if (*(int*)arguments[3] != (int)(grid_x * block_x) || grid_y * grid_z * block_y * block_z != 1) {
+    if (*(int*)arguments[3] != (int)(grid_x * block_x) ||
+        grid_y * grid_z * block_y * block_z != 1) {
       return kInvalidValue;
     }
     work.from = *(unsigned long long*)arguments[0];

@@ -71,7 +71,7 @@ class CudaDeterminismTest {
 
   private static GoldenSteps.Result step(DType type) {
     try (Backend backend = EmulatedCuda.open(type)) {
-      return GoldenSteps.runFirst(backend, GOLDEN, 0.3);
+      return GoldenSteps.runWithDropout(backend, GOLDEN, 0.3);
     }
   }
 }

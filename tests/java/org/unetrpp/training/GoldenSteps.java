@@ -55,12 +55,16 @@ final class GoldenSteps {
 
   /** All steps, without dropout, as they are recorded. */
   static Result run(Backend backend, Golden golden) {
-    int steps = Objects.requireNonNull(golden.train()).steps().size();
+    return run(backend, golden, Objects.requireNonNull(golden.train()).steps().size());
+  }
+
+  /** The first few steps. */
+  static Result run(Backend backend, Golden golden, int steps) {
     return new GoldenSteps(backend, golden, 0, steps).run();
   }
 
   /** The first step, with dropout. */
-  static Result runFirst(Backend backend, Golden golden, double dropout) {
+  static Result runWithDropout(Backend backend, Golden golden, double dropout) {
     return new GoldenSteps(backend, golden, dropout, 1).run();
   }
 

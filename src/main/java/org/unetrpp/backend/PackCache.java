@@ -9,8 +9,8 @@ import java.util.NavigableMap;
 import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
-import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.Allocator;
+import org.unetrpp.memory.Buffer;
 
 /**
  * Copies of weights in the form that their consumer reads, made on first use and kept until a

@@ -172,8 +172,7 @@ final class SegmentCommand extends Subcommand {
 
   @MustBeClosed
   private Segmenter segmenter(ModelFile file) {
-    return Segmenter.open(
-        file, device.device(console()), device.threads(), device.computeType());
+    return Segmenter.open(file, device.device(console()), device.threads(), device.computeType());
   }
 
   /** A case that fails does not keep the others from being segmented. */

@@ -70,8 +70,7 @@ public final class Engine {
       throw new DeviceUnavailableException("cuda:%d: %s".formatted(ordinal, e.getMessage()), e);
     }
     try {
-      return new CudaBackend(
-          driver, computeType, Providers.ofThisMachine(Precision.FLOAT32));
+      return new CudaBackend(driver, computeType, Providers.ofThisMachine(Precision.FLOAT32));
     } catch (RuntimeException e) {
       driver.close();
       throw e;

@@ -1,5 +1,6 @@
 package org.unetrpp.grid;
 
+import com.google.errorprone.annotations.Immutable;
 import java.util.Arrays;
 
 /**
@@ -10,6 +11,7 @@ import java.util.Arrays;
  * @param height along the rows
  * @param width along the columns, the fastest in memory
  */
+@Immutable
 public record Extents(int depth, int height, int width) {
   /** The same number along all axes. */
   public static Extents cube(int edge) {

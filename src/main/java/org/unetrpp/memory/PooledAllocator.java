@@ -158,7 +158,8 @@ public class PooledAllocator implements Allocator, AutoCloseable {
     regionOf.clear();
     bytesInUse = 0;
     if (leaked != 0) {
-      throw new DeviceMemoryException(leaked + " bytes of " + source.name() + " were never released");
+      throw new DeviceMemoryException(
+          leaked + " bytes of " + source.name() + " were never released");
     }
   }
 }

@@ -25,7 +25,7 @@ class ConvolutionKernelsTest {
     assumeTrue(EmulatedCuda.isPossible(), "needs g++ on an x86-64 Linux");
   }
 
-  private record Case(Grid grid, Convolution shape, boolean shifted) {
+  record Case(Grid grid, Convolution shape, boolean shifted) {
     @Override
     public String toString() {
       return "%d x %s of %d to %d channels, kernel %s, stride %s, padding %s%s"
@@ -239,8 +239,7 @@ class ConvolutionKernelsTest {
       kernels.forward(x.device(), weight.device(), null, y.device(), c.grid, c.shape);
       kernels.forward(x.device(), weight.device(), skip.device(), sum.device(), c.grid, c.shape);
       twin.reference()
-          .transposedConvolution(
-              x.reference(), weight.reference(), y.reference(), c.grid, c.shape);
+          .transposedConvolution(x.reference(), weight.reference(), y.reference(), c.grid, c.shape);
       twin.reference().add(y.reference(), skip.reference(), sum.reference());
       twin.assertSame(y);
       twin.assertSame(sum);

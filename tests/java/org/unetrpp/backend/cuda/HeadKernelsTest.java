@@ -31,12 +31,11 @@ class HeadKernelsTest {
     assumeTrue(EmulatedCuda.isPossible(), "needs g++ on an x86-64 Linux");
   }
 
-  private record Case(Grid grid, int channels, int classes, boolean shifted) {
+  record Case(Grid grid, int channels, int classes, boolean shifted) {
     @Override
     public String toString() {
       return "%d x %s of %d channels to %d classes%s"
-          .formatted(
-              grid.batch(), grid.extents(), channels, classes, shifted ? ", shifted" : "");
+          .formatted(grid.batch(), grid.extents(), channels, classes, shifted ? ", shifted" : "");
     }
 
     /** Room for activations, one element behind an aligned address where that is asked for. */
@@ -118,8 +117,7 @@ class HeadKernelsTest {
       Pair x = c.activations(twin, c.grid.rows() * c.channels);
       Pair weight = twin.parameters((long) c.classes * c.channels);
       Pair bias = twin.parameters(c.classes);
-      Buffer logits =
-          twin.reference().scopes().allocate(DType.FLOAT64, c.grid.rows() * c.classes);
+      Buffer logits = twin.reference().scopes().allocate(DType.FLOAT64, c.grid.rows() * c.classes);
       twin.reference()
           .boxes()
           .head(x.reference(), exact(c, weight, bias), HeadOutput.LOGITS, logits, c.grid);
@@ -203,8 +201,7 @@ class HeadKernelsTest {
   void labelsOfMoreClassesThanAByteTellsAreRefused() {
     try (Twin twin = new Twin(DType.FLOAT32)) {
       Pair one = twin.parameters(257);
-      HeadParameters parameters =
-          new HeadParameters("out1", 1, 257, one.device(), one.device());
+      HeadParameters parameters = new HeadParameters("out1", 1, 257, one.device(), one.device());
       HeadKernels kernels = new HeadKernels(twin.device().context());
       Grid grid = new Grid(1, Extents.cube(1));
       assertThatThrownBy(() -> kernels.labels(one.device(), parameters, 0, grid))

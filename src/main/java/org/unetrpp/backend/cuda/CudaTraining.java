@@ -88,9 +88,7 @@ final class CudaTraining implements TrainingPrimitives {
       int channels,
       int groups,
       double epsilon) {
-    backend
-        .groupNorm()
-        .backward(dy, x, gamma, dx, dgamma, dbeta, grid, channels, groups, epsilon);
+    backend.groupNorm().backward(dy, x, gamma, dx, dgamma, dbeta, grid, channels, groups, epsilon);
   }
 
   @Override

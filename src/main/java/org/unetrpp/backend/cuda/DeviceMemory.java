@@ -11,13 +11,11 @@ import org.unetrpp.memory.PooledAllocator;
  */
 final class DeviceMemory implements Allocator, AutoCloseable {
   private final Allocator results;
-  private final Allocator packed;
   private final PackCache packs;
   private final Runnable close;
 
   private DeviceMemory(Allocator results, Allocator packed, Runnable close) {
     this.results = results;
-    this.packed = packed;
     this.close = close;
     packs = new PackCache(packed);
   }

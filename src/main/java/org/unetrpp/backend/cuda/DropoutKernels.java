@@ -40,7 +40,7 @@ final class DropoutKernels {
   }
 
   /** The arguments that say which values are left out, as {@code kernels/philox.cuh} takes them. */
-  private static KernelArguments withMask(KernelArguments arguments, Dropout dropout) {
+  static KernelArguments withMask(KernelArguments arguments, Dropout dropout) {
     DropoutMask mask = new DropoutMask(dropout);
     return arguments
         .longs(dropout.seed(), dropout.step())

@@ -33,8 +33,7 @@ final class OwnConvolutions implements Convolutions {
   private static final int LEAST_TILED_CHANNELS = 4;
 
   /**
-   * Workspace for gradients of weights, 64 MB; where one copy of the gradient is larger, that
-   * much.
+   * Workspace for gradients of weights, 64 MB; where one copy of the gradient is larger, that much.
    */
   private static final long MOST_PARTIALS = (64L << 20) / Float.BYTES;
 
@@ -171,9 +170,7 @@ final class OwnConvolutions implements Convolutions {
   }
 
   private static long blocks(Tile tile, Product p, Extents extents) {
-    return p.batch()
-        * tiles(extents, tile.extents)
-        * Math.ceilDiv(p.outChannels(), tile.columns);
+    return p.batch() * tiles(extents, tile.extents) * Math.ceilDiv(p.outChannels(), tile.columns);
   }
 
   /** Tiles that cover a volume. */

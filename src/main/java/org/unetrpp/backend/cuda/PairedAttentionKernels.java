@@ -4,6 +4,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.Dropout;
+import org.unetrpp.backend.DropoutMask;
 import org.unetrpp.backend.PairedAttentionParameters;
 import org.unetrpp.backend.PairedAttentionParameters.Concatenation;
 import org.unetrpp.backend.Pullback;
@@ -35,6 +36,9 @@ final class PairedAttentionKernels {
   private static final int MOST_WARPS = 8;
 
   private static final int MAP_WARPS = 4;
+
+  /** Warps that hide one another's waiting. */
+  private static final int WARPS_OF_MULTIPROCESSOR = 16;
 
   /** Tokens that the sums are taken over at once, and the part of them that a block makes. */
   private static final int SUM_TOKENS = 32;
@@ -108,39 +112,28 @@ final class PairedAttentionKernels {
     int warps = mostWarps;
     while (warps > 1
         && (warps * warpBytes > SHARED_BYTES
-            || warps > 2
-                && (long) Math.ceilDiv(rows, ROWS * warps) * y * z < multiprocessors())) {
+            || (warps > 2
+                && (long) Math.ceilDiv(rows, ROWS * warps) * y * z < multiprocessors()))) {
       warps /= 2;
     }
     int blocks = Math.ceilDiv(rows, ROWS * warps);
     return new LaunchGeometry(blocks, y, z, WARP, warps, 1, warps * warpBytes);
   }
 
-  /** The same number of tiles or more, in blocks of several, so few that their sums are few. */
+  /** The same tiles, several to a block: there are as many sums as blocks. */
   private LaunchGeometry fewer(LaunchGeometry tiles, int tilesOfBlock) {
     return tiles.grid(Math.ceilDiv(tiles.gridX(), tilesOfBlock), tiles.gridY(), tiles.gridZ());
   }
 
-  /** Tiles that a block takes, so that there are two blocks for each multiprocessor. */
+  /** Tiles that a block takes, so that there are warps enough for each multiprocessor. */
   private int tilesOfBlock(LaunchGeometry tiles) {
-    int blocks = Math.ceilDiv(2 * multiprocessors(), tiles.gridY() * tiles.gridZ());
+    int warps = tiles.blockY() * tiles.gridY() * tiles.gridZ();
+    int blocks = Math.ceilDiv(WARPS_OF_MULTIPROCESSOR * multiprocessors(), warps);
     return Math.ceilDiv(tiles.gridX(), blocks);
   }
 
   private static float scale(Dropout dropout) {
-    return (float) (1 / (1 - dropout.probability()));
-  }
-
-  private static KernelArguments dropout(KernelArguments arguments, Dropout dropout) {
-    return arguments
-        .ints((int) Math.round(dropout.probability() * (1 << 16)))
-        .floats(scale(dropout))
-        .ints(
-            (int) dropout.seed(),
-            (int) (dropout.seed() >>> Integer.SIZE),
-            dropout.layer(),
-            (int) dropout.step(),
-            (int) (dropout.step() >>> Integer.SIZE));
+    return new DropoutMask(dropout).scale();
   }
 
   /** Of each item, a matrix whose rows lie {@code stride} apart. */
@@ -273,9 +266,14 @@ final class PairedAttentionKernels {
       try (var _ = context.scopes().open()) {
         sumTokens();
         makeMaps();
-        Buffer spatial = floats((long) tokens * channels);
-        spatialBranch(spatial);
-        output(spatial, y);
+        Concatenation fusion = p.fusion();
+        if (fusion != null && hasWholeRows()) {
+          atOnce(fusion, y);
+        } else {
+          Buffer spatial = floats((long) tokens * channels);
+          spatialBranch(spatial);
+          output(spatial, y);
+        }
       }
     }
 
@@ -313,8 +311,7 @@ final class PairedAttentionKernels {
             CudaContext.entry("attention_sums", x),
             new LaunchGeometry(runs, parts, batch, WARP, SUM_WARPS, 1, 0),
             tokenArguments()
-                .buffers(
-                    p.keys().weight(), twoProjections ? p.values().weight() : null, partials)
+                .buffers(p.keys().weight(), twoProjections ? p.values().weight() : null, partials)
                 .ints(tokens, channels, projected, p.keys().tokenMajor() ? 1 : 0, run)
                 .floats(EPSILON));
         merge(partials, sums, runs, (long) channels * width, batch);
@@ -351,7 +348,7 @@ final class PairedAttentionKernels {
           FORWARD,
           "attention_channel_maps_f32",
           tiles(d, stride(channels) + stride(d), 0, MAP_WARPS, heads, batch),
-          dropout(
+          DropoutKernels.withMask(
                   context.arguments(
                       p.qkvv(),
                       qkvvTransposed,
@@ -393,24 +390,53 @@ final class PairedAttentionKernels {
       return (ROWS * projected + 16 + 7) / 8 * 8 * Short.BYTES;
     }
 
+    private LaunchGeometry spatialTiles(int blockHeads) {
+      int floats =
+          stride(channels) + stride(blockHeads * d) + groupHeads(blockHeads) * stride(projected);
+      return tiles(
+          tokens, floats, randomBytes(), MOST_WARPS, Math.ceilDiv(heads, blockHeads), batch);
+    }
+
+    /** Whether a tile of S consists of whole rows once it is read as (N, C). */
+    private boolean hasWholeRows() {
+      return blockHeads() == heads
+          && tokens % channels == 0
+          && spatialTiles(heads).blockY() * ROWS % channels == 0;
+    }
+
+    private void atOnce(Concatenation fusion, Buffer y) {
+      Buffer outTransposed = transposed(fusion.spatialWeight(), outputs, channels);
+      context.launch(
+          FORWARD,
+          CudaContext.entry("attention_at_once", x),
+          spatialTiles(heads),
+          DropoutKernels.withMask(
+                  tokenArguments()
+                      .buffers(
+                          qkvvTransposed,
+                          scaledKeys,
+                          valuesTransposed,
+                          outTransposed,
+                          fusion.spatialBias(),
+                          outputMapsTransposed,
+                          fusion.channelBias(),
+                          p.gamma(),
+                          y),
+                  spatialDropout)
+              .ints(tokens, channels, heads, projected, groupHeads(heads))
+              .floats(EPSILON));
+    }
+
     private void spatialBranch(Buffer spatial) {
       int blockHeads = blockHeads();
-      int groupHeads = groupHeads(blockHeads);
-      int floats = stride(channels) + stride(blockHeads * d) + groupHeads * stride(projected);
       context.launch(
           FORWARD,
           CudaContext.entry("attention_spatial", x),
-          tiles(
-              tokens,
-              floats,
-              randomBytes(),
-              MOST_WARPS,
-              Math.ceilDiv(heads, blockHeads),
-              batch),
-          dropout(
+          spatialTiles(blockHeads),
+          DropoutKernels.withMask(
                   tokenArguments().buffers(qkvvTransposed, scaledKeys, valuesTransposed, spatial),
                   spatialDropout)
-              .ints(tokens, channels, heads, projected, blockHeads, groupHeads)
+              .ints(tokens, channels, heads, projected, blockHeads, groupHeads(blockHeads))
               .floats(EPSILON));
     }
 
@@ -423,13 +449,7 @@ final class PairedAttentionKernels {
       context.launch(
           FORWARD,
           CudaContext.entry("attention_output", x),
-          tiles(
-              tokens,
-              stride(channels),
-              0,
-              MOST_WARPS,
-              Math.ceilDiv(channels, columns),
-              batch),
+          tiles(tokens, stride(channels), 0, MOST_WARPS, Math.ceilDiv(channels, columns), batch),
           tokenArguments()
               .buffers(
                   spatial,
@@ -551,8 +571,7 @@ final class PairedAttentionKernels {
     private void tokensBackward(Buffer dspatial) {
       int blockHeads = run.blockHeads();
       int groupHeads = run.groupHeads(blockHeads);
-      int floats =
-          stride(channels) + 3 * stride(blockHeads * d) + groupHeads * stride(projected);
+      int floats = stride(channels) + 3 * stride(blockHeads * d) + groupHeads * stride(projected);
       LaunchGeometry tiles =
           tiles(
               tokens,
@@ -570,7 +589,7 @@ final class PairedAttentionKernels {
             BACKWARD,
             CudaContext.entry("attention_tokens_backward", run.x),
             geometry,
-            dropout(
+            DropoutKernels.withMask(
                     run.tokenArguments()
                         .buffers(
                             run.qkvvTransposed,

@@ -18,7 +18,8 @@ final class PartialSums {
   /**
    * Adds the vectors of all splits to {@code sum}.
    *
-   * @param partials where the first split's vector begins; each next one lies {@code stride} further
+   * @param partials where the first split's vector begins; each next one lies {@code stride}
+   *     further
    */
   void add(Buffer partials, Buffer sum, long stride, int splits) {
     add(partials, sum, stride, splits, 1, 1, Math.toIntExact(sum.elements()));

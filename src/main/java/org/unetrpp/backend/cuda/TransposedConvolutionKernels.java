@@ -73,8 +73,7 @@ final class TransposedConvolutionKernels {
     int taps = Math.toIntExact(kernel.voxels());
     long packed =
         weights.get(
-            weight,
-            new PackedWeights.Order(in, out, taps, kernel.width(), padded, false, false));
+            weight, new PackedWeights.Order(in, out, taps, kernel.width(), padded, false, false));
     long voxels = grid.rows();
     Tile tile =
         Tile.LARGE.blocks(voxels, width, planes) >= multiprocessors ? Tile.LARGE : Tile.SMALL;

@@ -103,6 +103,17 @@ class JcudaDriverTest {
   }
 
   @Test
+  void libraryThatNeedsWhatIsNotThereIsToldInTheLoadersWords() throws IOException {
+    StandIns standIns = standIns().nvrtc(13).cublas(13).cudnn(9, 13_000);
+    Files.delete(libraries.resolve("libcublasLt.so.13"));
+    assertThat(done(standIns.run(StandInChild.class, "report")))
+        .anyMatch(line -> line.startsWith("  NVRTC 13.4: /"))
+        .anyMatch(line ->
+            line.startsWith("  cuBLAS: not usable: it does not load: ")
+                && line.contains("libcublasLt.so.13: cannot open shared object file"));
+  }
+
+  @Test
   void workGoesToTheDriverAndErrorsComeBackInItsWords() throws IOException {
     kernelFile("vector.fatbin", "IMAGE sm_90\n");
     Run run = standIns().run(StandInChild.class, "work");

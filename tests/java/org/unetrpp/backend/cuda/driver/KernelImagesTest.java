@@ -136,7 +136,9 @@ class KernelImagesTest {
       compiled.clear();
       assertThat(load()).isEqualTo("good source");
       assertThat(compiled).containsExactly("norm");
-      assertThat(kept()).singleElement().satisfies(file -> assertThat(file).hasBinaryContent(whole));
+      assertThat(kept())
+          .singleElement()
+          .satisfies(file -> assertThat(file).hasBinaryContent(whole));
     }
   }
 
@@ -212,8 +214,7 @@ class KernelImagesTest {
     assertThat(ImageCache.folder("", Map.of(), "/home/me"))
         .isEqualTo(Path.of("/home/me/.cache/unetrpp/kernels"));
     assertThat(ImageCache.folder("", environment, "/home/me")).isEqualTo(Path.of("/fast/kernels"));
-    assertThat(ImageCache.folder("/faster", environment, "/home/me"))
-        .isEqualTo(Path.of("/faster"));
+    assertThat(ImageCache.folder("/faster", environment, "/home/me")).isEqualTo(Path.of("/faster"));
   }
 
   @ParameterizedTest(name = "device {0}: {1}")

@@ -55,8 +55,7 @@ final class StandInChild {
   private static void work() throws InterruptedException {
     CudaDriver driver = JcudaDriver.open(0);
     assertThat(driver.device())
-        .isEqualTo(
-            new DeviceProperties(0, "stand-in device", 9, 0, 132, 1 << 30, 232_448, 13_000));
+        .isEqualTo(new DeviceProperties(0, "stand-in device", 9, 0, 132, 1 << 30, 232_448, 13_000));
     CudaDriver.Stream stream = driver.createStream();
     copies(driver, stream);
     hostMemory(driver);
@@ -223,13 +222,12 @@ final class StandInChild {
         .hasMessageContaining("saxpy_f32 to 300000 bytes of shared memory")
         .hasMessageContaining("may have 232448")
         .hasMessageContaining("CUDA_ERROR_INVALID_VALUE (1), invalid argument");
-    assertThatThrownBy(
-            () ->
-                driver.launch(
-                    driver.kernel(FILE, "saxpy_f32"),
-                    LaunchGeometry.blocks(3, 32),
-                    new KernelArguments().buffers(vectors.x(), null).longs(1).ints(7).floats(0),
-                    stream))
+    assertThatThrownBy(() ->
+            driver.launch(
+                driver.kernel(FILE, "saxpy_f32"),
+                LaunchGeometry.blocks(3, 32),
+                new KernelArguments().buffers(vectors.x(), null).longs(1).ints(7).floats(0),
+                stream))
         .isInstanceOf(CudaException.class)
         .hasMessageContaining("cuLaunchKernel of saxpy_f32, grid (3, 1, 1), block (32, 1, 1)")
         .hasMessageContaining("on cuda:0: CUDA_ERROR_INVALID_VALUE (1), invalid argument");

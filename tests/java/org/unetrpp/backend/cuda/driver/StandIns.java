@@ -104,8 +104,23 @@ final class StandIns {
     return this;
   }
 
+  /** What this machine may have of the real ones must not meet a driver that stands in. */
+  private void hideRealLibraries() throws IOException {
+    int cuda = has("libnvrtc.so.12") || has("libcublas.so.12") ? 12 : 13;
+    for (String name : List.of("libnvrtc.so." + cuda, "libcublas.so." + cuda, "libcudnn.so.9")) {
+      if (!has(name) && !(name.startsWith("libcudnn") && has("libcudnn.so.8"))) {
+        Files.writeString(folder.resolve(name), "no library");
+      }
+    }
+  }
+
+  private boolean has(String name) {
+    return Files.exists(folder.resolve(name));
+  }
+
   /** Runs a class in a process of its own, which sees these libraries before all others. */
   Run run(Class<?> main, String... arguments) throws IOException {
+    hideRealLibraries();
     List<String> command =
         new ArrayList<>(
             List.of(

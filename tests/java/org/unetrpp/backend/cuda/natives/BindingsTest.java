@@ -44,15 +44,14 @@ class BindingsTest {
   @Test
   void nothingIsLeftBehindAFailure() {
     String before = System.getProperty(TEMPORARY);
-    assertThatThrownBy(
-            () ->
-                Bindings.whileInstalled(
-                    Optional.of(root),
-                    "libX.so",
-                    new byte[0],
-                    () -> {
-                      throw new UnsatisfiedLinkError("no libY.so");
-                    }))
+    assertThatThrownBy(() ->
+            Bindings.whileInstalled(
+                Optional.of(root),
+                "libX.so",
+                new byte[0],
+                () -> {
+                  throw new UnsatisfiedLinkError("no libY.so");
+                }))
         .isInstanceOf(UnsatisfiedLinkError.class);
     assertThat(System.getProperty(TEMPORARY)).isEqualTo(before);
     assertThat(root).isEmptyDirectory();

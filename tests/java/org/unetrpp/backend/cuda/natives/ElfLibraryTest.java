@@ -31,8 +31,7 @@ class ElfLibraryTest {
   void originalStaysAsItWas() {
     byte[] original = jcuda("libcublas.so.12").bytes();
     byte[] copy = original.clone();
-    byte[] retargeted =
-        new ElfLibrary(original).retargeted("libcublas.so.12", "libcublas.so.13");
+    byte[] retargeted = new ElfLibrary(original).retargeted("libcublas.so.12", "libcublas.so.13");
     assertThat(original).isEqualTo(copy).isNotEqualTo(retargeted);
   }
 
@@ -110,8 +109,7 @@ class ElfLibraryTest {
       byte[] damaged = whole.clone();
       damaged[random.nextInt(damaged.length)] = (byte) random.nextInt();
       try {
-        byte[] changed =
-            new ElfLibrary(damaged).retargeted("libcublas.so.12", "libcublas.so.13");
+        byte[] changed = new ElfLibrary(damaged).retargeted("libcublas.so.12", "libcublas.so.13");
         assertThat(changed).hasSameSizeAs(whole);
       } catch (IllegalArgumentException e) {
         refused++;

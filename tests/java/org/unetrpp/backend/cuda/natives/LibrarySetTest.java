@@ -54,8 +54,7 @@ class LibrarySetTest {
     folder("b", "libcublas.so.12", "libnvrtc.so.12");
     assertThat(chosen(13))
         .isEqualTo(
-            Map.of(
-                CudaLibrary.CUBLAS, "b/libcublas.so.12", CudaLibrary.NVRTC, "b/libnvrtc.so.12"));
+            Map.of(CudaLibrary.CUBLAS, "b/libcublas.so.12", CudaLibrary.NVRTC, "b/libnvrtc.so.12"));
   }
 
   @Test

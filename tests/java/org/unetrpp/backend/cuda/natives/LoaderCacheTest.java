@@ -52,8 +52,7 @@ class LoaderCacheTest {
                 new Entry(X86_64, "libcuda.so", "/opt/nvidia/libcuda.so"),
                 new Entry(X86_64, "libcuda.so.1", "/other/libcuda.so.1")));
     assertThat(LoaderCache.files(cache, "libcuda.so.1"::equals))
-        .containsExactly(
-            Path.of("/opt/nvidia/libcuda.so.1"), Path.of("/other/libcuda.so.1"));
+        .containsExactly(Path.of("/opt/nvidia/libcuda.so.1"), Path.of("/other/libcuda.so.1"));
   }
 
   @Test

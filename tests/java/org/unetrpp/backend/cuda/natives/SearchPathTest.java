@@ -67,8 +67,7 @@ class SearchPathTest {
             "usr/lib",
             "usr/lib/python3/dist-packages/nvidia/cudnn/lib");
     assertThat(path().named())
-        .containsExactly(
-            root.resolve("first"), root.resolve("second"), root.resolve("variable"));
+        .containsExactly(root.resolve("first"), root.resolve("second"), root.resolve("variable"));
   }
 
   @Test
@@ -78,9 +77,7 @@ class SearchPathTest {
     folder("usr/local/cuda-12.9/lib64");
     assertThat(folders())
         .containsExactly(
-            "usr/local/cuda-12.10/lib64",
-            "usr/local/cuda-12.9/lib64",
-            "usr/local/cuda-9.2/lib64");
+            "usr/local/cuda-12.10/lib64", "usr/local/cuda-12.9/lib64", "usr/local/cuda-9.2/lib64");
   }
 
   @Test

@@ -67,8 +67,7 @@ final class TinyElf {
 
   byte[] bytes() {
     int versionsAt = (STRINGS + strings.size() + 7) / 8 * 8;
-    int versionBytes =
-        versions.values().stream().mapToInt(names -> 16 + 16 * names.size()).sum();
+    int versionBytes = versions.values().stream().mapToInt(names -> 16 + 16 * names.size()).sum();
     int dynamicAt = versionsAt + versionBytes;
     int entries = needed.size() + 5;
     int end = dynamicAt + 16 * entries;

@@ -240,8 +240,7 @@ public final class JcudaDriver implements CudaDriver {
     enter();
     if (bytes > 0) {
       int result =
-          JCudaDriver.cuMemsetD8Async(
-              new DeviceAddress(destination), value, bytes, handle(stream));
+          JCudaDriver.cuMemsetD8Async(new DeviceAddress(destination), value, bytes, handle(stream));
       checkCopy(result, "cuMemsetD8Async", bytes);
     }
   }
@@ -354,8 +353,7 @@ public final class JcudaDriver implements CudaDriver {
   }
 
   @Override
-  public void launch(
-      Kernel kernel, LaunchGeometry geometry, KernelArguments list, Stream stream) {
+  public void launch(Kernel kernel, LaunchGeometry geometry, KernelArguments list, Stream stream) {
     enter();
     JcudaKernel launched = (JcudaKernel) kernel;
     if (geometry.sharedBytes() > launched.allowedSharedBytes) {
@@ -431,7 +429,8 @@ public final class JcudaDriver implements CudaDriver {
   @Override
   public void launch(Graph graph, Stream stream) {
     enter();
-    check(JCudaDriver.cuGraphLaunch(((JcudaGraph) graph).handle(), handle(stream)), "cuGraphLaunch");
+    check(
+        JCudaDriver.cuGraphLaunch(((JcudaGraph) graph).handle(), handle(stream)), "cuGraphLaunch");
     lastLaunch = "a graph";
   }
 

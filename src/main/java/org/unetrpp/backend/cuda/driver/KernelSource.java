@@ -29,13 +29,12 @@ record KernelSource(String name, String text, SortedMap<String, String> headers)
     String file = name + ".cu";
     return files
         .read(file)
-        .map(
-            bytes -> {
-              String text = new String(bytes, UTF_8);
-              SortedMap<String, String> headers = new TreeMap<>();
-              collect(files, file, text, headers);
-              return new KernelSource(name, text, headers);
-            });
+        .map(bytes -> {
+          String text = new String(bytes, UTF_8);
+          SortedMap<String, String> headers = new TreeMap<>();
+          collect(files, file, text, headers);
+          return new KernelSource(name, text, headers);
+        });
   }
 
   private static void collect(

@@ -1,4 +1,6 @@
-/** What is used of the CUDA driver, behind one interface, so that kernels run with and without it. */
+/**
+ * What is used of the CUDA driver, behind one interface, so that kernels run with and without it.
+ */
 @NullMarked
 package org.unetrpp.backend.cuda.driver;
 

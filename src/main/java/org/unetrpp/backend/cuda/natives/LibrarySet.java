@@ -61,8 +61,7 @@ record LibrarySet(int cudaMajor, Map<CudaLibrary, Found> files) {
         continue;
       }
       LibrarySet set = of(cudaMajor, folders);
-      long score =
-          set.files.size() + (CHOSEN.size() + 1L) * of(cudaMajor, named).files.size();
+      long score = set.files.size() + (CHOSEN.size() + 1L) * of(cudaMajor, named).files.size();
       if (score > bestScore) {
         best = set;
         bestScore = score;

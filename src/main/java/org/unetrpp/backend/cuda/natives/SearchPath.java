@@ -40,8 +40,7 @@ final class SearchPath {
       List.of("/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib");
   private static final List<String> IN_TOOLKIT = List.of("lib64", "lib");
   private static final List<String> IN_PACKAGES =
-      List.of(
-          "nvidia/cu13/lib", "nvidia/cublas/lib", "nvidia/cuda_nvrtc/lib", "nvidia/cudnn/lib");
+      List.of("nvidia/cu13/lib", "nvidia/cublas/lib", "nvidia/cuda_nvrtc/lib", "nvidia/cudnn/lib");
   private static final Pattern NUMBER = Pattern.compile("\\d+");
 
   private final Path root;
