@@ -249,30 +249,34 @@ def relative(found, expected):
     return float((found.double() - expected).norm() / expected.norm())
 
 
-def errors(device, request):
-    """Relative errors of logits, and the share of voxels whose largest logit is the same."""
-    form = configuration(request)
+def judged(logits, exact):
+    """Relative error, and the share of voxels whose largest logit is the same."""
+    agreement = float((logits.argmax(1) == exact.argmax(1)).double().mean())
+    return {"error": relative(logits, exact), "agreement": agreement, "finite": bool(torch.isfinite(logits).all())}
+
+
+@functools.cache
+def exact_logits(device, form):
+    """In float64, and what is to be said of PyTorch in other precisions."""
     x = image(form, 1, 0).to(device.name)
-    net = network(form).eval().requires_grad_(False).to(device.name)
+    found = {}
     with torch.no_grad():
-        with device.use("f32"):
-            exact = net.double()(x.double())
         net = network(form).eval().requires_grad_(False).to(device.name)
-        labels = exact.argmax(1)
-
-        def judge(logits):
-            agreement = float((logits.argmax(1) == labels).double().mean())
-            finite = bool(torch.isfinite(logits).all())
-            return {"error": relative(logits, exact), "agreement": agreement, "finite": finite}
-
-        found = {}
+        device.use("f32")
+        exact = copy.deepcopy(net).double()(x.double())
         for precision in ("f32", "tf32", "bf16") if device.is_gpu else ("f32",):
             with device.use(precision):
-                found["torch-" + precision] = judge(net(x).float())
-        if "file" in request:
-            values = numpy.fromfile(request["file"], dtype="<f4")
-            found["ours"] = judge(torch.from_numpy(values).reshape(exact.shape).to(device.name))
-    return found
+                found["torch-" + precision] = judged(net(x).float(), exact)
+    return exact, found
+
+
+def errors(device, request):
+    exact, found = exact_logits(device, configuration(request))
+    if "file" not in request:
+        return dict(found)
+    values = numpy.fromfile(request["file"], dtype="<f4")
+    ours = torch.from_numpy(values).reshape(exact.shape).to(device.name)
+    return {**found, "ours": judged(ours, exact)}
 
 
 def losses(device, request):

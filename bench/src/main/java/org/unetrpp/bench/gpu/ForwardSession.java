@@ -99,10 +99,31 @@ final class ForwardSession implements Session {
       }
       backend.synchronize();
       MemoryScope kept = backend.scopes().open();
-      driver.beginCapture(stream);
-      Tensor logits = network.forward(images.get(i), HeadOutput.LOGITS);
-      captured.add(new Captured(driver.endCapture(stream), logits, kept));
+      try {
+        captured.add(record(driver, stream, images.get(i), kept));
+      } catch (RuntimeException e) {
+        kept.close();
+        throw e;
+      }
     }
+  }
+
+  /** The stream is ready for other work again, also if this fails. */
+  private Captured record(
+      TimedDriver driver, CudaDriver.Stream stream, Tensor image, MemoryScope kept) {
+    driver.beginCapture(stream);
+    Tensor logits;
+    try {
+      logits = network.forward(image, HeadOutput.LOGITS);
+    } catch (RuntimeException e) {
+      try {
+        driver.destroy(driver.endCapture(stream));
+      } catch (RuntimeException incomplete) {
+        e.addSuppressed(incomplete);
+      }
+      throw e;
+    }
+    return new Captured(driver.endCapture(stream), logits, kept);
   }
 
   /**
