@@ -737,7 +737,7 @@ __device__ void attention_input_backward(
 
 }  // namespace
 
-ENTRY(attention_channel_maps_backward_f32, 128, const float* sums, const float* gamma,
+ENTRY_BLOCKS(attention_channel_maps_backward_f32, 128, 1, const float* sums, const float* gamma,
       const float* channel_weight, const float* maps, const float* products, const float* norms,
       const float* temperature, const float* qkvv_transposed, float* dbranch, float* dproducts,
       float* dtemperatures, float scale, int channels, int heads) {
@@ -746,7 +746,7 @@ ENTRY(attention_channel_maps_backward_f32, 128, const float* sums, const float* 
                                   channels, heads);
 }
 
-ENTRY(attention_weights_backward_f32, 128, const float* qkvv, const float* query_gram,
+ENTRY_BLOCKS(attention_weights_backward_f32, 128, 1, const float* qkvv, const float* query_gram,
       const float* key_gram, const float* norms, const float* keys, const float* products,
       const float* dproducts, const float* maps, const float* dbranch, const float* sums,
       const float* sums_transposed, const float* temperature, float* dqkvv, float* mixed,
@@ -757,7 +757,7 @@ ENTRY(attention_weights_backward_f32, 128, const float* qkvv, const float* query
                              dtemperatures, scale, batch, channels, heads, projected, width);
 }
 
-ENTRY(attention_sums_backward_f32, 256, const float* qkvv_transposed, const float* mixed,
+ENTRY_BLOCKS(attention_sums_backward_f32, 256, 1, const float* qkvv_transposed, const float* mixed,
       const float* norms, const float* temperature, const float* sums, float* dsums,
       float* dprojections, float* dprojections_transposed, int channels, int heads, int projected,
       int width) {
@@ -765,7 +765,7 @@ ENTRY(attention_sums_backward_f32, 256, const float* qkvv_transposed, const floa
                           dprojections_transposed, channels, heads, projected, width);
 }
 
-ENTRY(attention_output_weights_backward_f32, 128, const float* sums, const float* gamma,
+ENTRY_BLOCKS(attention_output_weights_backward_f32, 128, 1, const float* sums, const float* gamma,
       const float* out_weight, const float* out_bias, const float* map_bias, const float* outputs,
       const float* branch_transposed, float* dout_weight, float* dout_bias, float* dmap_weight,
       float* dmap_bias, float* dgamma, int batch, int channels) {
@@ -776,7 +776,7 @@ ENTRY(attention_output_weights_backward_f32, 128, const float* sums, const float
 
 /// Adds the gradients of the projections' biases and of the temperatures, each a sum over channels
 /// and items by one thread, in double. Both biases may be the same, or null.
-ENTRY(attention_scalars_backward_f32, 128, const float* sums, const float* norms,
+ENTRY_BLOCKS(attention_scalars_backward_f32, 128, 1, const float* sums, const float* norms,
       const float* temperature2, const float* row_temperatures, const float* row_temperatures2,
       float* dtemperature, float* dtemperature2, float* dkeys_bias, float* dvalues_bias, int batch,
       int channels, int heads, int projected) {
@@ -818,7 +818,7 @@ ENTRY(attention_scalars_backward_f32, 128, const float* sums, const float* norms
 }
 
 #define ATTENTION_BACKWARD(suffix, T)                                                            \
-  ENTRY(attention_output_backward_##suffix, 256, const T* x, const float* positions,             \
+  ENTRY_BLOCKS(attention_output_backward_##suffix, 256, 1, const T* x, const float* positions,    \
         const float* norm_gamma, const float* norm_beta, const T* dy, const float* gamma,        \
         const float* out_weight, const float* spatial, float* dspatial, float* partials,         \
         int tokens, int channels, int block_tiles, float epsilon) {                              \
@@ -827,7 +827,7 @@ ENTRY(attention_scalars_backward_f32, 128, const float* sums, const float* norms
         {x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon}, dy, gamma,      \
         out_weight, spatial, dspatial, partials, block_tiles);                                   \
   }                                                                                              \
-  ENTRY(attention_tokens_backward_##suffix, 256, const T* x, const float* positions,             \
+  ENTRY_BLOCKS(attention_tokens_backward_##suffix, 256, 1, const T* x, const float* positions,    \
         const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,           \
         const float* keys, const float* keys_transposed, const float* values,                    \
         const float* dspatial, float* dqueries, float* partials, MASK_PARAMETERS, int tokens, \
@@ -839,7 +839,7 @@ ENTRY(attention_scalars_backward_f32, 128, const float* sums, const float* norms
         qkvv_transposed, keys, keys_transposed, values, dspatial, dqueries, partials,            \
         MASK_ARGUMENT, heads, projected, block_heads, group_heads, block_tiles);              \
   }                                                                                              \
-  ENTRY(attention_input_backward_##suffix, 256, const T* x, const float* positions,              \
+  ENTRY_BLOCKS(attention_input_backward_##suffix, 256, 1, const T* x, const float* positions,     \
         const float* norm_gamma, const float* norm_beta, const T* dy, const float* gamma,        \
         const float* qkvv, const float* dqueries, const float* dsums, const float* outputs,      \
         const float* keys, const float* values, const float* dprojections,                       \

@@ -497,7 +497,8 @@ __device__ void attention_output(const Tokens<T>& tokens, const float* __restric
 
 /// to[i] = the sum of parts[part][i] over the parts, or that is added; of each item.
 /// grid = (ceil(size / 32), B), block = (32, 8), in double and in a fixed order.
-ENTRY(attention_merge_f32, 256, const float* parts, float* to, int count, long long part_stride,
+ENTRY_BLOCKS(attention_merge_f32, 256, 1, const float* parts, float* to, int count,
+             long long part_stride,
       long long size, int adds) {
   __shared__ double sums[8][kWarpSize];
   const long long i = static_cast<long long>(blockIdx.x) * kWarpSize + threadIdx.x;
@@ -516,7 +517,7 @@ ENTRY(attention_merge_f32, 256, const float* parts, float* to, int count, long l
 
 /// to (columns, rows) = from (rows, columns) of each item.
 /// grid = (ceil(columns / 32), ceil(rows / 32), B), block = (32, 8).
-ENTRY(attention_transpose_f32, 256, const float* from, float* to, int rows, int columns,
+ENTRY_BLOCKS(attention_transpose_f32, 256, 1, const float* from, float* to, int rows, int columns,
       long long from_stride, long long from_item) {
   __shared__ float tile[kWarpSize][kWarpSize + 1];
   const int first_row = blockIdx.y * kWarpSize;
@@ -536,7 +537,7 @@ ENTRY(attention_transpose_f32, 256, const float* from, float* to, int rows, int 
   }
 }
 
-ENTRY(attention_projections_f32, 128, const float* qkvv, const float* sums,
+ENTRY_BLOCKS(attention_projections_f32, 128, 1, const float* qkvv, const float* sums,
       const float* keys_bias, const float* values_bias, const float* temperature,
       float* query_gram, float* key_gram, float* norms, float* keys, float* scaled,
       float* scaled_transposed, float* values, float* values_transposed, int channels, int heads,
@@ -546,7 +547,7 @@ ENTRY(attention_projections_f32, 128, const float* qkvv, const float* sums,
                         channels, heads, projected, width);
 }
 
-ENTRY(attention_channel_maps_f32, 128, const float* qkvv, const float* qkvv_transposed,
+ENTRY_BLOCKS(attention_channel_maps_f32, 128, 1, const float* qkvv, const float* qkvv_transposed,
       const float* query_gram, const float* norms, const float* temperature, float* products,
       float* maps, float* branch, float* branch_transposed, MASK_PARAMETERS, int channels,
       int heads) {
@@ -554,20 +555,21 @@ ENTRY(attention_channel_maps_f32, 128, const float* qkvv, const float* qkvv_tran
                          branch, branch_transposed, MASK_ARGUMENT, channels, heads);
 }
 
-ENTRY(attention_output_maps_f32, 256, const float* weight, const float* branch, float* map,
+ENTRY_BLOCKS(attention_output_maps_f32, 256, 1, const float* weight, const float* branch,
+             float* map,
       float* map_transposed, int channels) {
   attention_output_maps(weight, branch, map, map_transposed, channels);
 }
 
 #define ATTENTION(suffix, T)                                                                    \
-  ENTRY(attention_sums_##suffix, 128, const T* x, const float* positions,                       \
+  ENTRY_BLOCKS(attention_sums_##suffix, 128, 1, const T* x, const float* positions,               \
         const float* norm_gamma, const float* norm_beta, const float* keys,                     \
         const float* values, float* partials, int tokens, int channels, int projected,          \
         int token_major, int run, float epsilon) {                                              \
     attention_sums<T>(x, positions, norm_gamma, norm_beta, keys, values, partials, tokens,      \
                       channels, projected, token_major, run, epsilon);                          \
   }                                                                                             \
-  ENTRY(attention_spatial_##suffix, 256, const T* x, const float* positions,                    \
+  ENTRY_BLOCKS(attention_spatial_##suffix, 256, 1, const T* x, const float* positions,            \
         const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,          \
         const float* keys, const float* values_transposed, float* spatial, MASK_PARAMETERS,  \
         int tokens, int channels, int heads, int projected, int block_heads, int group_heads,   \
@@ -578,7 +580,7 @@ ENTRY(attention_output_maps_f32, 256, const float* weight, const float* branch, 
         qkvv_transposed, keys, values_transposed, spatial, MASK_ARGUMENT, heads, projected,  \
         block_heads, group_heads);                                                              \
   }                                                                                             \
-  ENTRY(attention_at_once_##suffix, 256, const T* x, const float* positions,                    \
+  ENTRY_BLOCKS(attention_at_once_##suffix, 256, 1, const T* x, const float* positions,            \
         const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,          \
         const float* keys, const float* values_transposed, const float* out_transposed,         \
         const float* out_bias, const float* map_transposed, const float* map_bias,              \
@@ -590,7 +592,7 @@ ENTRY(attention_output_maps_f32, 256, const float* weight, const float* branch, 
         qkvv_transposed, keys, values_transposed, out_transposed, out_bias, map_transposed,     \
         map_bias, gamma, y, MASK_ARGUMENT, heads, projected, group_heads);                   \
   }                                                                                             \
-  ENTRY(attention_output_##suffix, 256, const T* x, const float* positions,                     \
+  ENTRY_BLOCKS(attention_output_##suffix, 256, 1, const T* x, const float* positions,             \
         const float* norm_gamma, const float* norm_beta, const float* spatial,                  \
         const float* out_transposed, const float* out_bias, const float* map_transposed,        \
         const float* map_bias, const float* gamma, T* y, int tokens, int channels,              \

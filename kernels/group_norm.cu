@@ -236,7 +236,7 @@ ENTRY(group_norm_coefficients, kWarps * kWarpSize, const float2* partials, const
   }
 }
 
-ENTRY(group_norm_backward_coefficients, kWarps * kWarpSize, const float4* partials,
+ENTRY_BLOCKS(group_norm_backward_coefficients, kWarps * kWarpSize, 1, const float4* partials,
       const float* gamma, float4* coefficients, float* dgamma, float* dbeta, int items,
       long long rows, int chunk, int chunks, int channels, int width, float epsilon) {
   __shared__ Moments scratch[kWarps];

@@ -146,7 +146,8 @@ __device__ __forceinline__ void loss_gradient(const T* p, const T* target,
 }  // namespace
 
 #define LOSS(suffix, T)                                                                        \
-  ENTRY(loss_probabilities_##suffix, 256, const T* x, const T* target, T* p, float* partials,  \
+  ENTRY_BLOCKS(loss_probabilities_##suffix, 256, 1, const T* x, const T* target, T* p,            \
+               float* partials,                                                                   \
         long long voxels, int classes) {                                                       \
     loss_probabilities<T>(x, target, p, partials, voxels, classes);                            \
   }                                                                                            \
