@@ -16,7 +16,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
 import org.unetrpp.backend.cuda.driver.CudaException;
 import org.unetrpp.backend.cuda.driver.DeviceProperties;
@@ -354,23 +353,16 @@ final class EmulatedDriver implements CudaDriver {
     }
   }
 
-  /** Where an address is, in terms of the blocks around it. */
+  /** Where an address is, in terms of the block between whose guards it lies. */
   private String place(long address) {
-    @Nullable Block nearest = null;
     for (Block block : blocks.values()) {
-      if (nearest == null || distance(block, address) < distance(nearest, address)) {
-        nearest = block;
+      long begin = block.mapped().address();
+      if (address >= begin && address < begin + block.mapped().byteSize()) {
+        return "byte %d of a block of %d bytes"
+            .formatted(address - block.address(), block.bytes());
       }
     }
-    return nearest == null
-        ? "address " + Long.toHexString(address)
-        : "byte %d of a block of %d bytes".formatted(address - nearest.address(), nearest.bytes());
-  }
-
-  private static long distance(Block block, long address) {
-    return address < block.address()
-        ? block.address() - address
-        : address - (block.address() + block.bytes());
+    return "address " + Long.toHexString(address);
   }
 
   @Override
