@@ -193,53 +193,63 @@ public class ComposedBoxes implements Boxes {
     try (var _ = backend.scopes().open()) {
       Buffer z = like(y);
       residual(x, p, z, grid);
-      Buffer projected = like(y);
       ResidualBlockParameters.Tail tail = p.tail();
-      backend.convolution(
-          z,
-          tail.weight(),
-          tail.bias(),
-          projected,
-          grid,
-          Convolution.pointwise(p.outChannels(), p.outChannels()));
-      show(tail.name(), projected, p.outChannels());
-      backend.add(skip, projected, y);
+      Convolution pointwise = Convolution.pointwise(p.outChannels(), p.outChannels());
+      backend.convolution(z, tail.weight(), tail.bias(), y, grid, pointwise);
+      show(tail.name(), y, p.outChannels());
+      backend.add(y, skip, y);
     }
   }
 
   private void residual(Buffer x, ResidualBlockParameters p, Buffer y, Grid grid) {
     int in = p.inChannels();
     int out = p.outChannels();
+    double slope = ResidualBlockParameters.SLOPE;
     try (var _ = backend.scopes().open()) {
       Buffer hidden = like(y);
       backend.convolution(x, p.weight1(), null, hidden, grid, Convolution.same3(in, out));
       show(p.name() + ".conv1", hidden, out);
-      normalize(hidden, p.norm1(), grid, out);
-      show(p.name() + ".norm1", hidden, out);
-      backend.leakyRelu(hidden, hidden, ResidualBlockParameters.SLOPE);
+      normalize(p.name() + ".norm1", hidden, p.norm1(), null, slope, grid, out);
       backend.convolution(hidden, p.weight2(), null, y, grid, Convolution.same3(out, out));
       show(p.name() + ".conv2", y, out);
-      normalize(y, p.norm2(), grid, out);
-      show(p.name() + ".norm2", y, out);
       Buffer residual = x;
       if (p.shortcut() != null) {
         residual = hidden; // no longer needed
         backend.convolution(x, p.shortcut(), null, residual, grid, Convolution.pointwise(in, out));
         show(p.name() + ".conv3", residual, out);
-        normalize(residual, p.norm2(), grid, out);
-        show(p.name() + ".norm3", residual, out);
+        normalize(p.name() + ".norm3", residual, p.norm2(), null, 1, grid, out);
       }
-      backend.add(y, residual, y);
-      backend.leakyRelu(y, y, ResidualBlockParameters.SLOPE);
+      normalize(p.name() + ".norm2", y, p.norm2(), residual, slope, grid, out);
       show(p.name(), y, out);
     }
   }
 
-  private void normalize(Buffer x, ChannelNorm norm, Grid grid, int channels) {
+  /**
+   * {@code y = leakyRelu(norm(y) + residual)}, in place.
+   *
+   * @param name of the normalization in published checkpoints
+   * @param residual as {@code y}, or none
+   * @param slope of the LeakyReLU below zero; 1 for none
+   */
+  protected void normalize(
+      String name,
+      Buffer y,
+      ChannelNorm norm,
+      @Nullable Buffer residual,
+      double slope,
+      Grid grid,
+      int channels) {
     switch (norm) {
       case ChannelNorm.Instance() ->
-          backend.groupNorm(x, null, null, x, grid, channels, channels, EPSILON);
-      case ChannelNorm.Batch batch -> backend.batchNorm(x, batch, x, channels, EPSILON);
+          backend.groupNorm(y, null, null, y, grid, channels, channels, EPSILON);
+      case ChannelNorm.Batch batch -> backend.batchNorm(y, batch, y, channels, EPSILON);
+    }
+    show(name, y, channels);
+    if (residual != null) {
+      backend.add(y, residual, y);
+    }
+    if (slope != 1) {
+      backend.leakyRelu(y, y, slope);
     }
   }
 
@@ -269,7 +279,8 @@ public class ComposedBoxes implements Boxes {
     }
   }
 
-  private void show(String name, Buffer values, int columns) {
+  /** Shows the probe values of a step, channels last. */
+  protected final void show(String name, Buffer values, int columns) {
     backend.probe().output(name, values, values.elements() / columns, columns);
   }
 

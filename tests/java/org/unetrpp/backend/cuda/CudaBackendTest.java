@@ -10,7 +10,11 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.unetrpp.backend.Grid;
+import org.unetrpp.backend.HeadOutput;
+import org.unetrpp.backend.HeadParameters;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
+import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
 
@@ -96,6 +100,23 @@ class CudaBackendTest {
       backend.training().clear(weight);
       backend.context().packs().get("rows", List.of(weight), 32, _ -> packed.incrementAndGet());
       assertThat(packed).hasValue(3);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aHeadIsOneLaunch(HeadOutput output) {
+    EmulatedDriver driver = new EmulatedDriver(1 << 20);
+    try (CudaBackend backend = new CudaBackend(driver, DType.BFLOAT16);
+        var _ = backend.scopes().open()) {
+      Buffer x = backend.scopes().allocate(DType.BFLOAT16, 27 * 16);
+      Buffer weight = backend.scopes().allocate(DType.FLOAT32, 3 * 16);
+      Buffer bias = backend.scopes().allocate(DType.FLOAT32, 3);
+      Buffer y = backend.scopes().allocate(DType.BFLOAT16, 27 * 3);
+      HeadParameters parameters = new HeadParameters("out", 16, 3, weight, bias);
+      long before = driver.launches();
+      backend.boxes().head(x, parameters, output, y, new Grid(1, Extents.cube(3)));
+      assertThat(driver.launches() - before).isEqualTo(1);
     }
   }
 

@@ -358,8 +358,7 @@ final class EmulatedDriver implements CudaDriver {
     for (Block block : blocks.values()) {
       long begin = block.mapped().address();
       if (address >= begin && address < begin + block.mapped().byteSize()) {
-        return "byte %d of a block of %d bytes"
-            .formatted(address - block.address(), block.bytes());
+        return "byte %d of a block of %d bytes".formatted(address - block.address(), block.bytes());
       }
     }
     return "address " + Long.toHexString(address);

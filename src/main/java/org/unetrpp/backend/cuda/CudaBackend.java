@@ -32,6 +32,7 @@ public final class CudaBackend implements Backend {
   private final CudaContext context;
   private final Providers.Opened providers;
   private final TransposedConvolutionKernels transposedConvolution;
+  private final HeadKernels head;
   private final LayerNormKernels layerNorm;
   private final GroupNormKernels groupNorm;
   private final BatchNormKernels batchNorm;
@@ -79,6 +80,7 @@ public final class CudaBackend implements Backend {
     context = new CudaContext(driver, driver.createStream(), memory);
     this.providers = providers.open(context);
     transposedConvolution = new TransposedConvolutionKernels(context);
+    head = new HeadKernels(context);
     layerNorm = new LayerNormKernels(context);
     groupNorm = new GroupNormKernels(context);
     batchNorm = new BatchNormKernels(context);
@@ -100,6 +102,10 @@ public final class CudaBackend implements Backend {
 
   TransposedConvolutionKernels transposedConvolution() {
     return transposedConvolution;
+  }
+
+  HeadKernels head() {
+    return head;
   }
 
   LayerNormKernels layerNorm() {
