@@ -29,7 +29,8 @@ class LayeringTest {
       weights           : files grid
       backend           : memory grid
       backend.reference : backend memory grid
-      backend.cpu       : backend memory grid
+      backend.cpu.machine : memory grid
+      backend.cpu       : backend.cpu.machine backend memory grid
       backend.cuda.natives :
       backend.cuda.driver  : backend.cuda.natives memory files
       backend.cuda      : backend.cuda.driver backend.cuda.natives backend memory grid files

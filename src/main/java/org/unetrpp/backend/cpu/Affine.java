@@ -47,6 +47,13 @@ final class Affine {
     return channels;
   }
 
+  /** Writes all means, then all scales, then all shifts. */
+  void store(Values to, long first) {
+    to.write(first, mean, channels);
+    to.write(first + channels, scale, channels);
+    to.write(first + 2L * channels, shift, channels);
+  }
+
   /** Maps a tile of whole rows. */
   void apply(float[] x, int count) {
     Loops.normalize(x, mean, scale, shift, count);

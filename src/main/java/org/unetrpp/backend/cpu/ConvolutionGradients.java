@@ -78,7 +78,7 @@ final class ConvolutionGradients {
                 kernel.depth() - 1 - padding.depth(),
                 kernel.height() - 1 - padding.height(),
                 kernel.width() - 1 - padding.width()));
-    SlabConvolution plan = backend.convolution(turned, output.extents(), Epilogue.NONE);
+    PlannedConvolution plan = backend.convolution(turned, output.extents(), Epilogue.NONE);
     plan.withFlipped(weight, packed -> plan.runAll(output.batch(), dy, packed, dx));
   }
 

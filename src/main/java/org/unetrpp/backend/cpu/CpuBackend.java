@@ -29,11 +29,15 @@ import org.unetrpp.memory.HostMemory;
 import org.unetrpp.memory.ScopeStack;
 
 /**
- * The processor in float32: oneDNN for convolutions and matrix products, own passes for what is
- * between, all cut into tasks for a pool of threads. Work is cut by shape and partial sums are
- * merged in fixed order, so results are the same bytes whatever the number of threads.
+ * The processor in float32: own machine code for most convolutions, oneDNN for the others and for
+ * matrix products, own passes for what is between, all cut into tasks for a pool of threads. Work
+ * is cut by shape and partial sums are merged in fixed order, so results are the same bytes
+ * whatever the number of threads.
  */
 public final class CpuBackend implements Backend {
+  /** System property; {@code onednn} leaves all convolutions to oneDNN. */
+  public static final String KERNELS = "unetrpp.cpu.kernels";
+
   private static final int ROWS_OF_COPY = 4096;
 
   private final CpuContext context;
@@ -41,7 +45,8 @@ public final class CpuBackend implements Backend {
   private final Allocator allocator = new InvalidatingAllocator();
   private final ScopeStack scopes = new ScopeStack(allocator);
   private final Boxes boxes;
-  private final Map<ConvolutionKey, SlabConvolution> convolutions = new HashMap<>();
+  private final Map<SlabKey, SlabConvolution> slabConvolutions = new HashMap<>();
+  private final Map<MachineKey, MachineConvolution> machineConvolutions = new HashMap<>();
   private final Normalizations normalizations;
   private final MatrixProducts products;
   private final TransposedConvolution transposedConvolution;
@@ -51,7 +56,10 @@ public final class CpuBackend implements Backend {
   private Probe probe = Probe.NONE;
   private boolean closed;
 
-  private record ConvolutionKey(Convolution shape, Extents input, Epilogue epilogue) {}
+  private record SlabKey(Convolution shape, Extents input, Epilogue epilogue) {}
+
+  private record MachineKey(
+      Convolution shape, Extents input, Epilogue epilogue, @Nullable Float normalizing) {}
 
   /**
    * Opens the processor.
@@ -60,11 +68,11 @@ public final class CpuBackend implements Backend {
    * @throws UnsatisfiedLinkError if oneDNN cannot be loaded; the message says what to install
    */
   public CpuBackend(int threads) {
-    this(threads, CpuBoxes::new);
+    this(threads, !"onednn".equals(System.getProperty(KERNELS)), CpuBoxes::new);
   }
 
-  private CpuBackend(int threads, Function<CpuBackend, Boxes> boxes) {
-    context = CpuContext.create(threads);
+  private CpuBackend(int threads, boolean ownKernels, Function<CpuBackend, Boxes> boxes) {
+    context = CpuContext.create(threads, ownKernels);
     normalizations = new Normalizations(context);
     products = new MatrixProducts(context);
     transposedConvolution = new TransposedConvolution(context);
@@ -75,7 +83,12 @@ public final class CpuBackend implements Backend {
 
   /** Opens the processor with every box composed from primitives, for comparisons. */
   public static CpuBackend composed(int threads) {
-    return new CpuBackend(threads, ComposedBoxes::new);
+    return new CpuBackend(threads, true, ComposedBoxes::new);
+  }
+
+  /** Opens the processor with all convolutions left to oneDNN, as where no code can be made. */
+  public static CpuBackend withoutOwnKernels(int threads) {
+    return new CpuBackend(threads, false, CpuBoxes::new);
   }
 
   /**
@@ -83,14 +96,19 @@ public final class CpuBackend implements Backend {
    *
    * @param oneDnnVersion as in {@code 3.11.0}
    * @param instructionSet that oneDNN uses here, in its own terms
+   * @param ownKernels whether convolutions run on machine code of our own where there is some
    * @param threads that work
    */
-  public record Capabilities(String oneDnnVersion, String instructionSet, int threads) {}
+  public record Capabilities(
+      String oneDnnVersion, String instructionSet, boolean ownKernels, int threads) {}
 
   /** Version and instruction set of oneDNN, and the threads. */
   public Capabilities capabilities() {
     return new Capabilities(
-        context.oneDnn().version(), context.oneDnn().instructionSet(), context.pool().threads());
+        context.oneDnn().version(),
+        context.oneDnn().instructionSet(),
+        context.machineCode(),
+        context.pool().threads());
   }
 
   /** Bytes that the backend holds besides its allocator's: repacked weights and scratch. */
@@ -108,14 +126,39 @@ public final class CpuBackend implements Backend {
   }
 
   /** The plan of a convolution, made once for each shape. */
-  SlabConvolution convolution(Convolution shape, Extents input, Epilogue epilogue) {
-    ConvolutionKey key = new ConvolutionKey(shape, input, epilogue);
-    SlabConvolution plan = convolutions.get(key);
-    if (plan == null) {
-      plan = new SlabConvolution(context, shape, input, epilogue);
-      convolutions.put(key, plan);
-    }
-    return plan;
+  PlannedConvolution convolution(Convolution shape, Extents input, Epilogue epilogue) {
+    return runsOnOwnCode(shape, input)
+        ? machineConvolution(shape, input, epilogue, null)
+        : slabConvolution(shape, input, epilogue);
+  }
+
+  /**
+   * The plan of a convolution that reads {@code leakyRelu((x - mean) scale + shift)}, or none if
+   * that has to be a pass of its own.
+   */
+  @Nullable PlannedConvolution normalizingConvolution(
+      Convolution shape, Extents input, float slope) {
+    return runsOnOwnCode(shape, input)
+        ? machineConvolution(shape, input, Epilogue.NONE, slope)
+        : null;
+  }
+
+  private boolean runsOnOwnCode(Convolution shape, Extents input) {
+    return context.machineCode() && MachineConvolution.suits(shape, input);
+  }
+
+  private MachineConvolution machineConvolution(
+      Convolution shape, Extents input, Epilogue epilogue, @Nullable Float normalizing) {
+    return machineConvolutions.computeIfAbsent(
+        new MachineKey(shape, input, epilogue, normalizing),
+        _ -> new MachineConvolution(context, shape, input, epilogue, normalizing));
+  }
+
+  /** The same by oneDNN. */
+  SlabConvolution slabConvolution(Convolution shape, Extents input, Epilogue epilogue) {
+    return slabConvolutions.computeIfAbsent(
+        new SlabKey(shape, input, epilogue),
+        _ -> new SlabConvolution(context, shape, input, epilogue));
   }
 
   Normalizations normalizations() {
@@ -274,7 +317,7 @@ public final class CpuBackend implements Backend {
   public void convolution(
       Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
     Epilogue epilogue = new Epilogue(bias != null, false, 1);
-    SlabConvolution plan = convolution(shape, grid.extents(), epilogue);
+    PlannedConvolution plan = convolution(shape, grid.extents(), epilogue);
     plan.runAll(grid.batch(), x, plan.pack(weight, bias), y);
   }
 
@@ -438,6 +481,7 @@ public final class CpuBackend implements Backend {
   public void close() {
     if (!closed) {
       closed = true;
+      machineConvolutions.values().forEach(MachineConvolution::close);
       context.close();
       memory.close();
     }

@@ -1,6 +1,9 @@
 package org.unetrpp.backend.cpu;
 
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.ComposedBoxes;
@@ -13,8 +16,11 @@ import org.unetrpp.backend.PatchEmbeddingParameters;
 import org.unetrpp.backend.ResidualBlockParameters;
 import org.unetrpp.backend.ResidualBlockParameters.Tail;
 import org.unetrpp.backend.UpsampleParameters;
+import org.unetrpp.backend.cpu.PlannedConvolution.Follower;
+import org.unetrpp.backend.cpu.PlannedConvolution.Operands;
+import org.unetrpp.backend.cpu.PlannedConvolution.Packed;
 import org.unetrpp.backend.cpu.Primitives.Epilogue;
-import org.unetrpp.backend.cpu.SlabConvolution.Packed;
+import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
 
@@ -48,19 +54,9 @@ final class CpuBoxes extends ComposedBoxes {
   public void patchEmbedding(Buffer x, PatchEmbeddingParameters p, Buffer y, Grid grid) {
     Convolution shape = p.convolution();
     int channels = shape.outChannels();
-    SlabConvolution plan = cpu.convolution(shape, grid.extents(), Epilogue.NONE);
-    Packed packed = plan.pack(p.weight(), null);
-    Moments[] parts = new Moments[plan.tasks(grid.batch())];
-    Values result = Values.of(y);
-    context
-        .pool()
-        .run(
-            parts.length,
-            (task, worker) -> {
-              run(plan, task, worker, x, packed, y);
-              parts[task] = plan.outputMoments(task, worker, result);
-            });
-    Moments[] items = Normalizations.merged(parts, grid.batch(), channels);
+    PlannedConvolution plan = cpu.convolution(shape, grid.extents(), Epilogue.NONE);
+    Operands operands = Operands.of(x, plan.pack(p.weight(), null), y);
+    Moments[] items = Normalizations.moments(context, plan, operands, grid.batch(), channels);
     float[] gamma = Values.of(p.gamma()).toArray();
     float[] beta = Values.of(p.beta()).toArray();
     Affine[] affines = new Affine[items.length];
@@ -69,16 +65,6 @@ final class CpuBoxes extends ComposedBoxes {
         item ->
             Affine.of(items[item].byGroup(p.groups()), gamma, beta, channels, ChannelNorm.EPSILON));
     cpu.normalizations().apply(y, y, affines);
-  }
-
-  private static void run(
-      SlabConvolution plan, int task, Worker worker, Buffer x, Packed packed, Buffer y) {
-    plan.run(
-        task,
-        worker,
-        x.address() + plan.inputOffset(task) * Float.BYTES,
-        packed,
-        y.address() + plan.outputOffset(task) * Float.BYTES);
   }
 
   @Override
@@ -113,60 +99,59 @@ final class CpuBoxes extends ComposedBoxes {
       Buffer y,
       Grid grid) {
     Convolution shape = Convolution.same3(p.inChannels(), p.outChannels());
-    SlabConvolution first = cpu.convolution(shape, grid.extents(), BIAS_LEAKY);
-    SlabConvolution second = cpu.convolution(shape, grid.extents(), BIAS_ADD_LEAKY);
-    Packed firstWeights = first.fold(p.weight1(), norm1);
-    Packed secondWeights = second.fold(p.weight2(), norm2);
-    int tasks = first.tasks(grid.batch());
+    PlannedConvolution first = cpu.convolution(shape, grid.extents(), BIAS_LEAKY);
+    PlannedConvolution second = cpu.convolution(shape, grid.extents(), BIAS_ADD_LEAKY);
     try (var _ = cpu.scopes().open()) {
       Buffer hidden = cpu.scopes().allocate(DType.FLOAT32, y.elements());
-      context
-          .pool()
-          .run(tasks, (task, worker) -> run(first, task, worker, x, firstWeights, hidden));
+      first.runAll(grid.batch(), x, first.fold(p.weight1(), norm1), hidden);
+      Packed weights = second.fold(p.weight2(), norm2);
       Tail tail = p.tail();
       if (tail == null || skip == null) {
-        context
-            .pool()
-            .run(
-                tasks,
-                (task, worker) -> {
-                  long at = second.outputOffset(task) * Float.BYTES;
-                  runAdding(second, task, worker, hidden, secondWeights, x, y.address() + at);
-                });
-        return;
+        runAdding(second, Operands.adding(hidden, weights, x, y), grid, _ -> Follower.NONE);
+      } else {
+        TailConvolution last = new TailConvolution(second.followedVoxels(), tail, skip, y);
+        runAdding(second, Operands.adding(hidden, weights, x, null), grid, last::following);
       }
-      SlabConvolution last =
-          cpu.convolution(
-              Convolution.pointwise(p.outChannels(), p.outChannels()), grid.extents(), BIAS_ADD);
-      Packed lastWeights = last.pack(tail.weight(), tail.bias());
-      context
-          .pool()
-          .run(
-              tasks,
-              (task, worker) -> {
-                long at = second.outputOffset(task) * Float.BYTES;
-                long z = worker.scratch(second.outputElements());
-                runAdding(second, task, worker, hidden, secondWeights, x, z);
-                last.run(task, worker, z, lastWeights, y.address() + at, skip.address() + at);
-              });
     }
   }
 
-  private static void runAdding(
-      SlabConvolution plan,
-      int task,
-      Worker worker,
-      Buffer x,
-      Packed packed,
-      Buffer addend,
-      long y) {
-    plan.run(
-        task,
-        worker,
-        x.address() + plan.inputOffset(task) * Float.BYTES,
-        packed,
-        y,
-        addend.address() + plan.outputOffset(task) * Float.BYTES);
+  private void runAdding(
+      PlannedConvolution plan, Operands operands, Grid grid, Function<Worker, Follower> follower) {
+    context
+        .pool()
+        .run(
+            plan.tasks(grid.batch()),
+            (task, worker) -> plan.run(task, worker, operands, follower.apply(worker)));
+  }
+
+  /** {@code y = skip + W z + b} of some voxels at a time. */
+  private final class TailConvolution {
+    private final Map<Integer, SlabConvolution> plans = new HashMap<>();
+    private final Map<Integer, Packed> weights = new HashMap<>();
+    private final Buffer skip;
+    private final Buffer y;
+    private final int channels;
+
+    TailConvolution(int[] voxels, Tail tail, Buffer skip, Buffer y) {
+      this.skip = skip;
+      this.y = y;
+      channels = Math.toIntExact(tail.bias().elements());
+      for (int count : voxels) {
+        SlabConvolution plan =
+            cpu.slabConvolution(
+                Convolution.pointwise(channels, channels), new Extents(1, 1, count), BIAS_ADD);
+        plans.put(count, plan);
+        weights.put(count, plan.pack(tail.weight(), tail.bias()));
+      }
+    }
+
+    Follower following(Worker worker) {
+      return (z, voxel, voxels) -> {
+        long at = voxel * channels * Float.BYTES;
+        Packed packed = weights.get(voxels);
+        plans.get(voxels).run(0, worker, z, packed, y.address() + at, skip.address() + at);
+      };
+    }
   }
 
   @Override

@@ -2,6 +2,7 @@ package org.unetrpp.backend.cpu;
 
 import org.unetrpp.backend.MatrixView;
 import org.unetrpp.backend.PackCache;
+import org.unetrpp.backend.cpu.machine.WinogradConvolution;
 import org.unetrpp.memory.HostAllocator;
 
 /**
@@ -12,25 +13,32 @@ import org.unetrpp.memory.HostAllocator;
  * @param primitives those made so far
  * @param packs repacked weights
  * @param workspace memory of the backend's own: packs and scratch
+ * @param machineCode whether convolutions may run on machine code of our own
  */
 record CpuContext(
     OneDnn oneDnn,
     ThreadPool pool,
     Primitives primitives,
     PackCache packs,
-    HostAllocator workspace) {
+    HostAllocator workspace,
+    boolean machineCode) {
   /** Values of a task that makes one pass over them: enough to outweigh starting it. */
   static final int TASK_VALUES = 1 << 16;
 
   private static final long TILES_OF_TASK = TASK_VALUES / Worker.TILE;
 
-  static CpuContext create(int threads) {
+  static CpuContext create(int threads, boolean ownKernels) {
     OneDnn oneDnn = OneDnn.instance();
     HostAllocator workspace = new HostAllocator();
     ThreadPool pool =
         new ThreadPool(threads, oneDnn, index -> new Worker(index, oneDnn, workspace));
     return new CpuContext(
-        oneDnn, pool, new Primitives(oneDnn, threads), new PackCache(workspace), workspace);
+        oneDnn,
+        pool,
+        new Primitives(oneDnn, threads),
+        new PackCache(workspace),
+        workspace,
+        ownKernels && oneDnn.hasAvx512() && WinogradConvolution.isSupported());
   }
 
   /** Runs {@code body} on tiles of whole rows of {@code period} values, some tiles to a task. */

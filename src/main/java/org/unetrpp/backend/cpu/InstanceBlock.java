@@ -7,8 +7,9 @@ import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.ResidualBlockParameters;
 import org.unetrpp.backend.cpu.OneDnn.Operand;
+import org.unetrpp.backend.cpu.PlannedConvolution.Operands;
+import org.unetrpp.backend.cpu.PlannedConvolution.Packed;
 import org.unetrpp.backend.cpu.Primitives.Epilogue;
-import org.unetrpp.backend.cpu.SlabConvolution.Packed;
 import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
 
@@ -35,11 +36,12 @@ final class InstanceBlock {
     Comoments[] input = shortcut == null ? null : comoments(x, p.inChannels(), grid);
     try (var _ = backend.scopes().open()) {
       Buffer hidden = backend.scopes().allocate(DType.FLOAT32, y.elements());
-      Moments[] first =
-          convolve(x, p.weight1(), hidden, Convolution.same3(p.inChannels(), channels), grid);
-      normalizeLeaky(hidden, affines(first, channels), grid);
+      Convolution first = Convolution.same3(p.inChannels(), channels);
+      PlannedConvolution plan = backend.convolution(first, grid.extents(), Epilogue.NONE);
+      Packed packed = plan.pack(p.weight1(), null);
+      Moments[] moments = convolve(plan, Operands.of(x, packed, hidden), channels, grid);
       Moments[] second =
-          convolve(hidden, p.weight2(), y, Convolution.same3(channels, channels), grid);
+          convolveNormalized(hidden, affines(moments, channels), p.weight2(), y, channels, grid);
       if (shortcut == null || input == null) {
         finish(x, null, y, affines(second, channels), grid);
       } else {
@@ -81,26 +83,27 @@ final class InstanceBlock {
     }
   }
 
-  /** Convolves, and gives the moments of the result for each item. */
-  private Moments[] convolve(Buffer x, Buffer weight, Buffer y, Convolution shape, Grid grid) {
-    SlabConvolution plan = backend.convolution(shape, grid.extents(), Epilogue.NONE);
-    Packed packed = plan.pack(weight, null);
-    Values result = Values.of(y);
-    Moments[] parts = new Moments[plan.tasks(grid.batch())];
-    context
-        .pool()
-        .run(
-            parts.length,
-            (task, worker) -> {
-              plan.run(
-                  task,
-                  worker,
-                  x.address() + plan.inputOffset(task) * Float.BYTES,
-                  packed,
-                  y.address() + plan.outputOffset(task) * Float.BYTES);
-              parts[task] = plan.outputMoments(task, worker, result);
-            });
-    return Normalizations.merged(parts, grid.batch(), shape.outChannels());
+  /** Convolves LeakyReLUs of what the affine maps make of the items, and gives moments. */
+  private Moments[] convolveNormalized(
+      Buffer x, Affine[] affines, Buffer weight, Buffer y, int channels, Grid grid) {
+    Convolution shape = Convolution.same3(channels, channels);
+    PlannedConvolution plan = backend.normalizingConvolution(shape, grid.extents(), SLOPE);
+    if (plan == null) {
+      normalizeLeaky(x, affines, grid);
+      plan = backend.convolution(shape, grid.extents(), Epilogue.NONE);
+      return convolve(plan, Operands.of(x, plan.pack(weight, null), y), channels, grid);
+    }
+    Buffer table = backend.scopes().allocate(DType.FLOAT32, 3L * channels * affines.length);
+    Values values = Values.of(table);
+    for (int item = 0; item < affines.length; item++) {
+      affines[item].store(values, 3L * channels * item);
+    }
+    Operands operands = new Operands(x, table.address(), plan.pack(weight, null), null, y);
+    return convolve(plan, operands, channels, grid);
+  }
+
+  private Moments[] convolve(PlannedConvolution plan, Operands operands, int channels, Grid grid) {
+    return Normalizations.moments(context, plan, operands, grid.batch(), channels);
   }
 
   private Comoments[] comoments(Buffer x, int channels, Grid grid) {

@@ -1,6 +1,7 @@
 package org.unetrpp.backend.cpu;
 
 import java.util.Arrays;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.Grid;
@@ -65,6 +66,33 @@ final class Normalizations {
               parts[task] =
                   Moments.ofRows(
                       x, row * channels, Math.min(perTask, rows - first), channels, worker);
+            });
+    return merged(parts, batch, channels);
+  }
+
+  /** Convolves, and gives the moments of each item's result. */
+  static Moments[] moments(
+      CpuContext context,
+      PlannedConvolution convolution,
+      PlannedConvolution.Operands operands,
+      int batch,
+      int channels) {
+    Values result = Values.of(Objects.requireNonNull(operands.y()));
+    Moments[] parts = new Moments[convolution.tasks(batch)];
+    context
+        .pool()
+        .run(
+            parts.length,
+            (task, worker) -> {
+              Moments moments = new Moments(channels);
+              convolution.run(
+                  task,
+                  worker,
+                  operands,
+                  (_, voxel, voxels) ->
+                      moments.merge(
+                          Moments.ofRows(result, voxel * channels, voxels, channels, worker)));
+              parts[task] = moments;
             });
     return merged(parts, batch, channels);
   }

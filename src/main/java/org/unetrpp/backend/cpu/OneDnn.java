@@ -353,6 +353,11 @@ final class OneDnn {
     }
   }
 
+  /** Whether the library uses AVX-512 here: the processor has it and nobody has ruled it out. */
+  boolean hasAvx512() {
+    return instructionSet().startsWith("avx512_core") || instructionSet().startsWith("avx10");
+  }
+
   /** The instructions that the library uses on this machine, in its own terms. */
   String instructionSet() {
     int isa;

@@ -22,12 +22,9 @@ import org.unetrpp.memory.Buffer;
  * <p>Where a result would be one long float sum, each plane of the kernel is summed on its own and
  * added to the others: rounding errors grow with the length of the sums.
  */
-final class SlabConvolution {
+final class SlabConvolution implements PlannedConvolution {
   /** Longest sum that is taken in one go where the kernel has several planes. */
   private static final int LONGEST_SUM = 512;
-
-  /** Channels flipped in one task, so that what it reads comes in long runs. */
-  private static final int FLIPPED_TOGETHER = 8;
 
   private static final int WEIGHTS = 1;
 
@@ -138,32 +135,21 @@ final class SlabConvolution {
         ownEpilogue);
   }
 
-  /** Tasks of a batch, item by item. */
-  int tasks(int batch) {
+  @Override
+  public int tasks(int batch) {
     return batch * slabs.size();
   }
 
   /** Element of the input at which the task's slab, with its halo, starts. */
-  long inputOffset(int task) {
+  private long inputOffset(int task) {
     return (long) (task / slabs.size()) * input.depth() * inputPlane
         + slab(task).firstInput() * inputPlane;
   }
 
   /** Element of the output at which the task's slab starts. */
-  long outputOffset(int task) {
+  private long outputOffset(int task) {
     return (long) (task / slabs.size()) * output.depth() * outputPlane
         + task % slabs.size() * outputPlane;
-  }
-
-  /** Values that a task writes. */
-  long outputElements() {
-    return outputPlane;
-  }
-
-  /** Moments of what the task has written to {@code y}. */
-  Moments outputMoments(int task, Worker worker, Values y) {
-    int channels = shape.outChannels();
-    return Moments.ofRows(y, outputOffset(task), outputPlane / channels, channels, worker);
   }
 
   private Slab slab(int task) {
@@ -171,7 +157,8 @@ final class SlabConvolution {
   }
 
   /** The library's names for the code of each slab. */
-  List<String> implementations() {
+  @Override
+  public List<String> implementations() {
     return slabs.stream()
         .flatMap(slab -> slab.steps().stream())
         .map(step -> step.primitive().implementation())
@@ -179,37 +166,28 @@ final class SlabConvolution {
         .toList();
   }
 
-  /**
-   * Weights for {@link #run}.
-   *
-   * @param weights address of the parts of the kernel, packed, one after the other
-   * @param bias address, or 0 for none
-   */
-  record Packed(long weights, long bias) {}
-
-  /** Does all tasks of a batch, without addend. */
-  void runAll(int batch, Buffer x, Packed packed, Buffer y) {
-    context
-        .pool()
-        .run(
-            tasks(batch),
-            (task, worker) ->
-                run(
-                    task,
-                    worker,
-                    x.address() + inputOffset(task) * Float.BYTES,
-                    packed,
-                    y.address() + outputOffset(task) * Float.BYTES));
+  @Override
+  public int[] followedVoxels() {
+    return new int[] {Math.toIntExact(outputPlane / shape.outChannels())};
   }
 
-  /**
-   * Does one task without addend.
-   *
-   * @param x address of the slab's input, halo included
-   * @param y address of the slab's output
-   */
-  void run(int task, Worker worker, long x, Packed packed, long y) {
-    run(task, worker, x, packed, y, 0);
+  @Override
+  public void runAll(int batch, Buffer x, Packed packed, Buffer y) {
+    Operands operands = Operands.of(x, packed, y);
+    context.pool().run(tasks(batch), (task, worker) -> run(task, worker, operands, Follower.NONE));
+  }
+
+  @Override
+  public void run(int task, Worker worker, Operands operands, Follower follower) {
+    long x = operands.x().address() + inputOffset(task) * Float.BYTES;
+    long at = outputOffset(task);
+    Buffer y = operands.y();
+    Buffer addend = operands.addend();
+    long to = y == null ? worker.results(outputPlane) : y.address() + at * Float.BYTES;
+    long added = addend == null ? 0 : addend.address() + at * Float.BYTES;
+    run(task, worker, x, operands.packed(), to, added);
+    int channels = shape.outChannels();
+    follower.accept(to, at / channels, Math.toIntExact(outputPlane / channels));
   }
 
   /**
@@ -235,8 +213,8 @@ final class SlabConvolution {
     }
   }
 
-  /** Packs weights as they are. */
-  Packed pack(Buffer weight, @Nullable Buffer bias) {
+  @Override
+  public Packed pack(Buffer weight, @Nullable Buffer bias) {
     long packed =
         context
             .packs()
@@ -248,9 +226,9 @@ final class SlabConvolution {
     return new Packed(packed, bias == null ? 0 : bias.address());
   }
 
-  /** Packs weights and bias with a batch normalization that follows folded in, in double. */
-  Packed fold(Buffer weight, ChannelNorm.Batch norm) {
-    List<Buffer> from = List.of(weight, norm.gamma(), norm.beta(), norm.mean(), norm.variance());
+  @Override
+  public Packed fold(Buffer weight, ChannelNorm.Batch norm) {
+    List<Buffer> from = Weights.sources(weight, norm);
     long packed =
         context
             .packs()
@@ -258,31 +236,16 @@ final class SlabConvolution {
                 new Purpose(middle),
                 from,
                 parts() * partElements * Float.BYTES,
-                to -> reorderScaled(weight, scales(norm), to));
-    long bias =
-        context
-            .packs()
-            .get(
-                "bias of a folded batch normalization",
-                from,
-                (long) shape.outChannels() * Float.BYTES,
-                to ->
-                    Values.at(to, shape.outChannels()).write(0, shifts(norm), shape.outChannels()));
-    return new Packed(packed, bias);
+                to -> reorderScaled(weight, Weights.scales(norm), to));
+    return new Packed(packed, Weights.foldedBias(context, from, norm));
   }
 
-  /**
-   * Runs {@code body} with the weights of the convolution that goes the other way: channels
-   * exchanged, kernel turned around. They are packed for this once, since in training they change
-   * before they are needed again.
-   *
-   * @param weight (Cin, Cout, kD, kH, kW) in this one's terms
-   */
-  void withFlipped(Buffer weight, Consumer<Packed> body) {
+  @Override
+  public void withFlipped(Buffer weight, Consumer<Packed> body) {
     long bytes = parts() * partElements * Float.BYTES;
     long packed = context.workspace().allocate(bytes);
     try {
-      withScratch(weight, flipped -> flip(weight, flipped), packed);
+      withScratch(weight, flipped -> Weights.flip(context, shape, weight, flipped), packed);
       body.accept(new Packed(packed, 0));
     } finally {
       context.workspace().release(packed, bytes);
@@ -305,7 +268,9 @@ final class SlabConvolution {
   private void reorderScaled(Buffer weight, double[] scales, long to) {
     int values = Math.toIntExact(weight.elements());
     withScratch(
-        weight, scratch -> Values.at(scratch, values).write(0, scaled(weight, scales), values), to);
+        weight,
+        scratch -> Values.at(scratch, values).write(0, Weights.scaled(weight, scales), values),
+        to);
   }
 
   /** Packs part by part from values in the order of published checkpoints. */
@@ -322,63 +287,5 @@ final class SlabConvolution {
                     worker,
                     from + (long) part * ownTaps * Float.BYTES,
                     to + part * partElements * Float.BYTES));
-  }
-
-  /** (Cin, Cout, taps) to (Cout, Cin, taps from the last to the first). */
-  private void flip(Buffer weight, long to) {
-    int taps = Math.toIntExact(shape.kernel().voxels());
-    int in = shape.inChannels();
-    int out = shape.outChannels();
-    int line = in * taps;
-    Values from = Values.of(weight);
-    Values flipped = Values.at(to, weight.elements());
-    context.forEachBlock(
-        out,
-        FLIPPED_TOGETHER,
-        (first, count, worker) -> {
-          float[] run = worker.array(0, count * taps);
-          float[] lines = worker.array(1, count * line);
-          for (int input = 0; input < in; input++) {
-            from.read(((long) input * out + first) * taps, run, count * taps);
-            for (int i = 0; i < count; i++) {
-              int last = i * line + input * taps + taps - 1;
-              for (int tap = 0; tap < taps; tap++) {
-                lines[last - tap] = run[i * taps + tap];
-              }
-            }
-          }
-          flipped.write((long) first * line, lines, count * line);
-        });
-  }
-
-  private static float[] scaled(Buffer weight, double[] scales) {
-    float[] values = Values.of(weight).toArray();
-    int perChannel = values.length / scales.length;
-    for (int i = 0; i < values.length; i++) {
-      values[i] = (float) (values[i] * scales[i / perChannel]);
-    }
-    return values;
-  }
-
-  /** {@code gamma / sqrt(variance + epsilon)}. */
-  static double[] scales(ChannelNorm.Batch norm) {
-    double[] gamma = Values.of(norm.gamma()).toDoubles();
-    double[] variance = Values.of(norm.variance()).toDoubles();
-    double[] scales = new double[gamma.length];
-    for (int channel = 0; channel < scales.length; channel++) {
-      scales[channel] = gamma[channel] / Math.sqrt(variance[channel] + ChannelNorm.EPSILON);
-    }
-    return scales;
-  }
-
-  private static float[] shifts(ChannelNorm.Batch norm) {
-    double[] scales = scales(norm);
-    double[] mean = Values.of(norm.mean()).toDoubles();
-    double[] beta = Values.of(norm.beta()).toDoubles();
-    float[] shifts = new float[scales.length];
-    for (int channel = 0; channel < shifts.length; channel++) {
-      shifts[channel] = (float) (beta[channel] - mean[channel] * scales[channel]);
-    }
-    return shifts;
   }
 }

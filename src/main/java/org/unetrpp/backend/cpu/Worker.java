@@ -16,10 +16,10 @@ final class Worker implements AutoCloseable {
   private final float[][] arrays = new float[ARRAYS][TILE];
   private final DropoutFactors dropoutFactors = new DropoutFactors();
   private double[] doubles = new double[TILE];
-  private long scratch;
-  private long scratchBytes;
-  private long scratchpad;
-  private long scratchpadBytes;
+  private final Growing scratch = new Growing();
+  private final Growing results = new Growing();
+  private final Growing machineScratch = new Growing();
+  private final Growing scratchpad = new Growing();
 
   Worker(int index, OneDnn oneDnn, HostAllocator memory) {
     this.index = index;
@@ -59,35 +59,52 @@ final class Worker implements AutoCloseable {
 
   /** Address of native memory for {@code elements} floats, which the next call may move. */
   long scratch(long elements) {
-    long bytes = elements * Float.BYTES;
-    if (bytes > scratchBytes) {
-      release(scratch, scratchBytes);
-      scratch = memory.allocate(bytes);
-      scratchBytes = bytes;
-    }
-    return scratch;
+    return scratch.atLeast(elements * Float.BYTES);
+  }
+
+  /** Address of native memory for {@code elements} results that are used at once. */
+  long results(long elements) {
+    return results.atLeast(elements * Float.BYTES);
+  }
+
+  /** Address of native memory for machine code. */
+  long machineScratch(long bytes) {
+    return machineScratch.atLeast(bytes);
   }
 
   /** Address of native memory for a primitive's own use. */
   long scratchpad(long bytes) {
-    if (bytes > scratchpadBytes) {
-      release(scratchpad, scratchpadBytes);
-      scratchpad = memory.allocate(bytes);
-      scratchpadBytes = bytes;
-    }
-    return scratchpad;
+    return scratchpad.atLeast(bytes);
   }
 
-  private void release(long address, long bytes) {
-    if (bytes > 0) {
-      memory.release(address, bytes);
+  /** A block of memory that grows as it is asked for. */
+  private final class Growing {
+    private long address;
+    private long bytes;
+
+    long atLeast(long wanted) {
+      if (wanted > bytes) {
+        release();
+        address = memory.allocate(wanted);
+        bytes = wanted;
+      }
+      return address;
+    }
+
+    void release() {
+      if (bytes > 0) {
+        memory.release(address, bytes);
+        bytes = 0;
+      }
     }
   }
 
   @Override
   public void close() {
-    release(scratch, scratchBytes);
-    release(scratchpad, scratchpadBytes);
+    scratch.release();
+    results.release();
+    machineScratch.release();
+    scratchpad.release();
     oneDnn.destroyStream(stream);
   }
 }

@@ -1,0 +1,173 @@
+package org.unetrpp.backend.cpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.unetrpp.backend.ChannelNorm;
+import org.unetrpp.backend.Convolution;
+import org.unetrpp.backend.cpu.Primitives.Epilogue;
+import org.unetrpp.backend.cpu.machine.WinogradConvolution;
+import org.unetrpp.grid.Extents;
+import org.unetrpp.memory.Buffer;
+import org.unetrpp.memory.HostMemory;
+
+/** A convolution of 3x3x3 taps in machine code of our own. */
+final class MachineConvolution implements PlannedConvolution, AutoCloseable {
+  /** Voxels of an item that a pass over the weights must serve to be worth its while. */
+  private static final long FEWEST_VOXELS = 256;
+
+  private final CpuContext context;
+  private final Convolution shape;
+  private final WinogradConvolution code;
+  private final Purpose purpose;
+
+  /** Layouts of packed weights depend on no more than this. */
+  private record Purpose(int inChannels, int outChannels) {}
+
+  /**
+   * Assembles the code.
+   *
+   * @param normalizing slope of the LeakyReLU of normalized inputs; none if inputs are taken as
+   *     they are
+   */
+  MachineConvolution(
+      CpuContext context,
+      Convolution shape,
+      Extents extents,
+      Epilogue epilogue,
+      @Nullable Float normalizing) {
+    this.context = context;
+    this.shape = shape;
+    purpose = new Purpose(shape.inChannels(), shape.outChannels());
+    code =
+        new WinogradConvolution(
+            shape.inChannels(),
+            shape.outChannels(),
+            extents,
+            new WinogradConvolution.Steps(
+                normalizing != null,
+                normalizing == null ? 1 : normalizing,
+                epilogue.bias(),
+                epilogue.addend(),
+                epilogue.slope()));
+  }
+
+  /** Whether there is code for a shape, and it is worth it for these extents. */
+  static boolean suits(Convolution shape, Extents extents) {
+    return shape.equals(Convolution.same3(shape.inChannels(), shape.outChannels()))
+        && WinogradConvolution.takes(shape.inChannels(), shape.outChannels())
+        && extents.voxels() >= FEWEST_VOXELS;
+  }
+
+  @Override
+  public int tasks(int batch) {
+    return code.tasks(batch);
+  }
+
+  @Override
+  public int[] followedVoxels() {
+    return code.consumedVoxels();
+  }
+
+  @Override
+  public void run(int task, Worker worker, Operands operands, Follower follower) {
+    Buffer addend = operands.addend();
+    Buffer y = operands.y();
+    code.run(
+        task,
+        worker.machineScratch(code.scratchBytes()),
+        new WinogradConvolution.Operands(
+            operands.x().address(),
+            operands.affine(),
+            operands.packed().weights(),
+            operands.packed().bias(),
+            addend == null ? 0 : addend.address(),
+            y == null ? 0 : y.address()),
+        follower::accept);
+  }
+
+  @Override
+  public void runAll(int batch, Buffer x, Packed packed, Buffer y) {
+    Operands operands = Operands.of(x, packed, y);
+    context.pool().run(tasks(batch), (task, worker) -> run(task, worker, operands, Follower.NONE));
+  }
+
+  @Override
+  public Packed pack(Buffer weight, @Nullable Buffer bias) {
+    double[] ones = new double[shape.outChannels()];
+    Arrays.fill(ones, 1);
+    long packed =
+        context
+            .packs()
+            .get(
+                purpose,
+                List.of(weight),
+                code.weightBytes(),
+                to -> pack(weight.address(), ones, to));
+    return new Packed(packed, bias == null ? 0 : bias.address());
+  }
+
+  @Override
+  public Packed fold(Buffer weight, ChannelNorm.Batch norm) {
+    List<Buffer> from = Weights.sources(weight, norm);
+    long packed =
+        context
+            .packs()
+            .get(
+                purpose,
+                from,
+                code.weightBytes(),
+                to -> pack(weight.address(), Weights.scales(norm), to));
+    return new Packed(packed, Weights.foldedBias(context, from, norm));
+  }
+
+  @Override
+  public void withFlipped(Buffer weight, Consumer<Packed> body) {
+    long bytes = code.weightBytes();
+    long packed = context.workspace().allocate(bytes);
+    long flipped = context.workspace().allocate(weight.bytes());
+    try {
+      Weights.flip(context, shape, weight, flipped);
+      double[] ones = new double[shape.outChannels()];
+      Arrays.fill(ones, 1);
+      pack(flipped, ones, packed);
+      body.accept(new Packed(packed, 0));
+    } finally {
+      context.workspace().release(flipped, weight.bytes());
+      context.workspace().release(packed, bytes);
+    }
+  }
+
+  /** Packs group by group from values in the order of published checkpoints. */
+  private void pack(long from, double[] scales, long to) {
+    int channels = code.groupChannels();
+    int values = Math.toIntExact(channels * shape.inChannels() * shape.kernel().voxels());
+    MemorySegment weights = HostMemory.segment(from, (long) code.groups() * values * Float.BYTES);
+    context
+        .pool()
+        .run(
+            code.groups(),
+            (group, _) -> {
+              float[] own = new float[values];
+              MemorySegment.copy(
+                  weights, JAVA_FLOAT, (long) group * values * Float.BYTES, own, 0, values);
+              int first = group * channels;
+              code.pack(group, own, Arrays.copyOfRange(scales, first, first + channels), to);
+            });
+  }
+
+  @Override
+  public List<String> implementations() {
+    return List.of("winograd");
+  }
+
+  /** Unmaps the code. */
+  @Override
+  public void close() {
+    code.close();
+  }
+}

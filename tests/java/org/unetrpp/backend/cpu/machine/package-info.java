@@ -1,0 +1,4 @@
+@NullMarked
+package org.unetrpp.backend.cpu.machine;
+
+import org.jspecify.annotations.NullMarked;
