@@ -47,7 +47,7 @@ public final class CpuBackend implements Backend {
   private final TransposedConvolution transposedConvolution;
   private final Columns columns;
   private final CpuTraining training;
-  private final TrainingBoxes trainingBoxes = new ComposedTrainingBoxes(this);
+  private final TrainingBoxes trainingBoxes;
   private Probe probe = Probe.NONE;
   private boolean closed;
 
@@ -60,10 +60,13 @@ public final class CpuBackend implements Backend {
    * @throws UnsatisfiedLinkError if oneDNN cannot be loaded; the message says what to install
    */
   public CpuBackend(int threads) {
-    this(threads, CpuBoxes::new);
+    this(threads, CpuBoxes::new, CpuTrainingBoxes::new);
   }
 
-  private CpuBackend(int threads, Function<CpuBackend, Boxes> boxes) {
+  private CpuBackend(
+      int threads,
+      Function<CpuBackend, Boxes> boxes,
+      Function<CpuBackend, TrainingBoxes> trainingBoxes) {
     context = CpuContext.create(threads);
     normalizations = new Normalizations(context);
     products = new MatrixProducts(context);
@@ -71,11 +74,12 @@ public final class CpuBackend implements Backend {
     columns = new Columns(context);
     training = new CpuTraining(this);
     this.boxes = boxes.apply(this);
+    this.trainingBoxes = trainingBoxes.apply(this);
   }
 
   /** Opens the processor with every box composed from primitives, for comparisons. */
   public static CpuBackend composed(int threads) {
-    return new CpuBackend(threads, ComposedBoxes::new);
+    return new CpuBackend(threads, ComposedBoxes::new, ComposedTrainingBoxes::new);
   }
 
   /**
