@@ -111,6 +111,11 @@ final class AttentionCall {
     return backend.scopes().allocate(DType.FLOAT32, elements);
   }
 
+  /** Sums of {@code size} values of each item. */
+  ChunkSums sums(int size) {
+    return new ChunkSums(backend, batch, chunks, size);
+  }
+
   /** Memory for (B, N, C). */
   Buffer allocateTokens() {
     return allocate((long) batch * tokens * channels);

@@ -87,7 +87,7 @@ final class AttentionGradient {
   private Doubles[] outputsBackward() {
     Buffer layer = call.spatialLayer(gamma);
     int spatialProducts = layer == null ? 0 : outputs * channels;
-    ChunkSums sums = new ChunkSums(call, spatialProducts + outputs * channels);
+    ChunkSums sums = call.sums(spatialProducts + outputs * channels);
     double[][] columns = new double[call.batch * call.chunks][channels];
     float[] scale = Loops.repeated(Values.of(p.gamma()).toArray(), Loops.tile(channels));
     call.forEachChunk(
@@ -239,7 +239,7 @@ final class AttentionGradient {
   /** Pass 2, and what follows from its sums. */
   private AttentionMaps.Gradient[] mapsBackward(Doubles[] tokenProducts) {
     int perMap = channels * projected;
-    ChunkSums sums = new ChunkSums(call, 2 * perMap + channels * channels);
+    ChunkSums sums = call.sums(2 * perMap + channels * channels);
     SpatialMaps spatialMaps = new SpatialMaps(call, maps);
     Buffer channelMaps = call.channelMaps(maps, gamma);
     ChunkGradient chunk = new ChunkGradient(sums, spatialMaps, channelMaps);

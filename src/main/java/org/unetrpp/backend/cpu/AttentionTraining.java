@@ -103,7 +103,7 @@ final class AttentionTraining {
       boolean two = HeadMaps.hasTwoProjections(p);
       int gram = channels * channels;
       int projection = projected * channels;
-      ChunkSums sums = new ChunkSums(call, gram + (two ? 2 : 1) * projection);
+      ChunkSums sums = call.sums(gram + (two ? 2 : 1) * projection);
       call.forEachChunk(
           (task, worker) -> {
             call.normalize(task, worker, normalized);

@@ -1,10 +1,11 @@
 package org.unetrpp.backend.cpu;
 
 import org.unetrpp.memory.Buffer;
+import org.unetrpp.memory.DType;
 
 /**
- * Sums over the tokens of each item of a batch: every chunk leaves, in float, what its tokens add,
- * and those are added in double, in their order.
+ * Sums over the rows of each item of a batch: every chunk leaves, in float, what its rows add, and
+ * those are added in double, in their order.
  */
 final class ChunkSums {
   private static final int VALUES_OF_TASK = 1024;
@@ -16,21 +17,21 @@ final class ChunkSums {
   private final Buffer partial;
 
   /**
-   * For {@code size} values of each item.
+   * For {@code size} values of each item, in the innermost memory scope.
    *
-   * @param call whose chunks they are
+   * @param chunks of each item
    */
-  ChunkSums(AttentionCall call, int size) {
-    context = call.context;
-    batch = call.batch;
-    chunks = call.chunks;
+  ChunkSums(CpuBackend backend, int batch, int chunks, int size) {
+    context = backend.context();
+    this.batch = batch;
+    this.chunks = chunks;
     this.size = size;
-    partial = call.allocate((long) batch * chunks * size);
+    partial = backend.scopes().allocate(DType.FLOAT32, (long) batch * chunks * size);
   }
 
   /** Address of what a task leaves. */
   long at(int task, int value) {
-    return AttentionCall.at(partial, (long) task * size + value);
+    return partial.address() + ((long) task * size + value) * Float.BYTES;
   }
 
   /** The sums of each item. */

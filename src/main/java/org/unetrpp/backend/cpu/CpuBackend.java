@@ -183,6 +183,10 @@ public final class CpuBackend implements Backend {
     return training;
   }
 
+  CpuTraining cpuTraining() {
+    return training;
+  }
+
   @Override
   public TrainingBoxes trainingBoxes() {
     return trainingBoxes;

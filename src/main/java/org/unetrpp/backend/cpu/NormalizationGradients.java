@@ -132,7 +132,13 @@ final class NormalizationGradients {
   /** Moves running statistics towards those of {@code x}. */
   void updateStatistics(Buffer x, ChannelNorm.Batch norm, int channels, double momentum) {
     int rows = Math.toIntExact(x.elements() / channels);
-    Moments batch = Normalizations.moments(context, Values.of(x), 1, rows, channels)[0];
+    updateStatistics(
+        Normalizations.moments(context, Values.of(x), 1, rows, channels)[0], norm, momentum);
+  }
+
+  /** Moves running statistics towards those of a batch. */
+  void updateStatistics(Moments batch, ChannelNorm.Batch norm, double momentum) {
+    int channels = batch.channels();
     double unbiased = batch.count() / (batch.count() - 1.0);
     double[] means = new double[channels];
     double[] variances = new double[channels];
