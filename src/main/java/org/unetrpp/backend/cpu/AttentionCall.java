@@ -141,8 +141,7 @@ final class AttentionCall {
    */
   long headAt(Buffer branch, int task, int head) {
     return at(
-        branch,
-        (long) item(task) * tokens * channels + (long) head * tokens + firstToken(task));
+        branch, (long) item(task) * tokens * channels + (long) head * tokens + firstToken(task));
   }
 
   /**
@@ -151,8 +150,7 @@ final class AttentionCall {
    * @param toElement where in {@code to} they begin
    * @param bias of each channel, by the tile, or none
    */
-  void addPositions(
-      int task, Worker worker, Values to, long toElement, float @Nullable [] bias) {
+  void addPositions(int task, Worker worker, Values to, long toElement, float @Nullable [] bias) {
     Values input = Values.of(x);
     Values positions = Values.of(p.positions());
     long begin = row(task) * channels;

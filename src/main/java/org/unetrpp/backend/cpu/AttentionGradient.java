@@ -90,28 +90,27 @@ final class AttentionGradient {
     ChunkSums sums = call.sums(spatialProducts + outputs * channels);
     double[][] columns = new double[call.batch * call.chunks][channels];
     float[] scale = Loops.repeated(Values.of(p.gamma()).toArray(), Loops.tile(channels));
-    call.forEachChunk(
-        (task, worker) -> {
-          call.normalize(task, worker, normalized);
-          long gradient = call.tokensAt(dy, task);
-          long channelHalf = gradient + (long) (channels - outputs) * Float.BYTES;
-          if (layer == null) {
-            scaleOutputs(task, scale, columns[task], worker);
-          } else {
-            addColumns(task, columns[task], worker);
-            call.product(
-                call.count(task),
-                channels,
-                outputs,
-                Operand.plain(gradient, channels),
-                Operand.plain(layer.address(), channels),
-                call.tokensAt(dspatial, task),
-                channels,
-                false);
-            productOfOutputs(task, gradient, spatial, sums.at(task, 0));
-          }
-          productOfOutputs(task, channelHalf, normalized, sums.at(task, spatialProducts));
-        });
+    call.forEachChunk((task, worker) -> {
+      call.normalize(task, worker, normalized);
+      long gradient = call.tokensAt(dy, task);
+      long channelHalf = gradient + (long) (channels - outputs) * Float.BYTES;
+      if (layer == null) {
+        scaleOutputs(task, scale, columns[task], worker);
+      } else {
+        addColumns(task, columns[task], worker);
+        call.product(
+            call.count(task),
+            channels,
+            outputs,
+            Operand.plain(gradient, channels),
+            Operand.plain(layer.address(), channels),
+            call.tokensAt(dspatial, task),
+            channels,
+            false);
+        productOfOutputs(task, gradient, spatial, sums.at(task, 0));
+      }
+      productOfOutputs(task, channelHalf, normalized, sums.at(task, spatialProducts));
+    });
     return outputTotals(sums.totals(), columns, spatialProducts);
   }
 
@@ -205,7 +204,7 @@ final class AttentionGradient {
       }
     }
     if (fusion == null) {
-      AttentionSums.add(totals.gamma, outputSums);
+      Sums.add(totals.gamma, outputSums);
     } else {
       biasBackward(outputSums, fusion.spatialBias(), 0);
       biasBackward(outputSums, fusion.channelBias(), half);
@@ -384,25 +383,17 @@ final class AttentionGradient {
 
   /** Pass 3: each task takes its tokens of every item, so that it alone adds to what they share. */
   private void tokensBackward(
-      AttentionMaps.Gradient[] found,
-      PairedAttentionParameters gradients,
-      @Nullable Buffer dx) {
+      AttentionMaps.Gradient[] found, PairedAttentionParameters gradients, @Nullable Buffer dx) {
     boolean two = HeadMaps.hasTwoProjections(p);
     long perProjection = (long) projected * channels;
     Buffer dgram = call.allocate((long) call.batch * channels * channels);
     Buffer dkeys = call.allocate(call.batch * perProjection);
     Buffer dvalues = two ? call.allocate(call.batch * perProjection) : null;
     for (int item = 0; item < call.batch; item++) {
-      found[item]
-          .dgram()
-          .store(Values.of(dgram), (long) item * channels * channels, channels);
-      found[item]
-          .dprojectedTokens()
-          .store(Values.of(dkeys), item * perProjection, channels);
+      found[item].dgram().store(Values.of(dgram), (long) item * channels * channels, channels);
+      found[item].dprojectedTokens().store(Values.of(dkeys), item * perProjection, channels);
       if (dvalues != null) {
-        found[item]
-            .dprojectedOthers()
-            .store(Values.of(dvalues), item * perProjection, channels);
+        found[item].dprojectedOthers().store(Values.of(dvalues), item * perProjection, channels);
       }
     }
     int last = call.count(call.chunks - 1);
@@ -436,8 +427,8 @@ final class AttentionGradient {
               }
               addResidual(chunk, worker, gradients.positions(), dx);
             });
-    AttentionSums.add(totals.normGamma, Sums.added(scales, channels));
-    AttentionSums.add(totals.normBeta, Sums.added(shifts, channels));
+    Sums.add(totals.normGamma, Sums.added(scales, channels));
+    Sums.add(totals.normBeta, Sums.added(shifts, channels));
   }
 
   private void gramBackward(int task, Buffer dgram) {

@@ -217,8 +217,7 @@ final class AttentionMaps {
    * @param dlogitKeys gradient of {@link #logitKeys}, (C, P)
    * @param dvalues gradient of {@link #values}, (C, P)
    */
-  Gradient gradient(
-      double[] gamma, Doubles tokenProducts, Doubles dlogitKeys, Doubles dvalues) {
+  Gradient gradient(double[] gamma, Doubles tokenProducts, Doubles dlogitKeys, Doubles dvalues) {
     return new Gradient(gamma, tokenProducts, dlogitKeys, dvalues);
   }
 
@@ -241,8 +240,7 @@ final class AttentionMaps {
     private final Doubles dprojectedTokens;
     private final Doubles dprojectedOthers;
 
-    private Gradient(
-        double[] gamma, Doubles tokenProducts, Doubles dlogitKeys, Doubles dvalues) {
+    private Gradient(double[] gamma, Doubles tokenProducts, Doubles dlogitKeys, Doubles dvalues) {
       this.dvalues = dvalues;
       dkeys = new Doubles(channels, projected);
       keysBackward(dlogitKeys);
@@ -253,8 +251,7 @@ final class AttentionMaps {
       if (!twoProjections) {
         dprojectedTokens.add(0, 0, dprojectedOthers);
       }
-      Doubles dproducts =
-          channelBackward(outputLayer(gamma).transposed().times(tokenProducts));
+      Doubles dproducts = channelBackward(outputLayer(gamma).transposed().times(tokenProducts));
       dgram = productsBackward(dproducts);
       dgram.add(0, 0, dgram.transposed());
     }

@@ -35,13 +35,6 @@ final class AttentionSums {
     outputBias = new double[channels];
   }
 
-  /** Adds {@code part} to {@code sum}. */
-  static void add(double[] sum, double[] part) {
-    for (int i = 0; i < sum.length; i++) {
-      sum[i] += part[i];
-    }
-  }
-
   /** Adds all to the gradients of the parameters. */
   void addTo(PairedAttentionParameters gradients) {
     Sums.addTo(gradients.qkvv(), qkvv);

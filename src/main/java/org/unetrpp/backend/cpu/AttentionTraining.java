@@ -60,6 +60,7 @@ final class AttentionTraining {
       try (var _ = backend.scopes().open()) {
         new AttentionGradient(call, primitives, maps, spatial, dy).run(gradients, dx);
       }
+      backend.scopes().release(spatial);
     };
   }
 
@@ -104,25 +105,24 @@ final class AttentionTraining {
       int gram = channels * channels;
       int projection = projected * channels;
       ChunkSums sums = call.sums(gram + (two ? 2 : 1) * projection);
-      call.forEachChunk(
-          (task, worker) -> {
-            call.normalize(task, worker, normalized);
-            long at = call.tokensAt(normalized, task);
-            Operand rows = Operand.plain(at, channels);
-            call.product(
-                channels,
-                channels,
-                call.count(task),
-                Operand.transposed(at, channels),
-                rows,
-                sums.at(task, 0),
-                channels,
-                false);
-            project(p.keys(), task, rows, sums.at(task, gram));
-            if (two) {
-              project(p.values(), task, rows, sums.at(task, gram + projection));
-            }
-          });
+      call.forEachChunk((task, worker) -> {
+        call.normalize(task, worker, normalized);
+        long at = call.tokensAt(normalized, task);
+        Operand rows = Operand.plain(at, channels);
+        call.product(
+            channels,
+            channels,
+            call.count(task),
+            Operand.transposed(at, channels),
+            rows,
+            sums.at(task, 0),
+            channels,
+            false);
+        project(p.keys(), task, rows, sums.at(task, gram));
+        if (two) {
+          project(p.values(), task, rows, sums.at(task, gram + projection));
+        }
+      });
       return sums.totals();
     }
 
@@ -141,26 +141,25 @@ final class AttentionTraining {
     /** Pass 2: S, transposed, to where the published code has it. */
     private void attend(SpatialMaps maps) {
       long perMap = (long) call.chunk * projected;
-      call.forEachChunk(
-          (task, worker) -> {
-            long map = worker.scratch(perMap + (long) call.chunk * channels);
-            long queries = map + perMap * Float.BYTES;
-            Values values = Values.at(map, perMap);
-            maps.queries(task, call.tokensAt(normalized, task), queries);
-            for (int head = 0; head < call.heads; head++) {
-              maps.attend(task, head, worker, queries, map);
-              call.dropMap(task, head, worker, values);
-              call.product(
-                  call.d,
-                  call.count(task),
-                  projected,
-                  maps.values(task, head),
-                  Operand.transposed(map, projected),
-                  call.headAt(spatial, task, head),
-                  (long) call.heads * call.tokens,
-                  false);
-            }
-          });
+      call.forEachChunk((task, worker) -> {
+        long map = worker.scratch(perMap + (long) call.chunk * channels);
+        long queries = map + perMap * Float.BYTES;
+        Values values = Values.at(map, perMap);
+        maps.queries(task, call.tokensAt(normalized, task), queries);
+        for (int head = 0; head < call.heads; head++) {
+          maps.attend(task, head, worker, queries, map);
+          call.dropMap(task, head, worker, values);
+          call.product(
+              call.d,
+              call.count(task),
+              projected,
+              maps.values(task, head),
+              Operand.transposed(map, projected),
+              call.headAt(spatial, task, head),
+              (long) call.heads * call.tokens,
+              false);
+        }
+      });
     }
 
     /** Pass 3. */
@@ -171,36 +170,35 @@ final class AttentionTraining {
       float[] bias = bias(gamma);
       Buffer channelMaps = call.channelMaps(maps, gamma);
       Buffer spatialMap = call.spatialLayer(gamma);
-      call.forEachChunk(
-          (task, worker) -> {
-            int count = call.count(task);
-            call.addPositions(task, worker, Values.of(y), call.row(task) * channels, bias);
-            long to = call.tokensAt(y, task);
-            if (spatialMap == null) {
-              addSpatial(task, scale, y, worker);
-            } else {
-              call.product(
-                  count,
-                  channels / 2,
-                  channels,
-                  Operand.plain(call.tokensAt(spatial, task), channels),
-                  Operand.transposed(spatialMap.address(), channels),
-                  to,
-                  channels,
-                  true);
-            }
-            call.product(
-                count,
-                outputs,
-                channels,
-                Operand.plain(call.tokensAt(normalized, task), channels),
-                Operand.transposed(
-                    AttentionCall.itemAt(channelMaps, call.item(task), (long) outputs * channels),
-                    channels),
-                to + (long) (channels - outputs) * Float.BYTES,
-                channels,
-                true);
-          });
+      call.forEachChunk((task, worker) -> {
+        int count = call.count(task);
+        call.addPositions(task, worker, Values.of(y), call.row(task) * channels, bias);
+        long to = call.tokensAt(y, task);
+        if (spatialMap == null) {
+          addSpatial(task, scale, y, worker);
+        } else {
+          call.product(
+              count,
+              channels / 2,
+              channels,
+              Operand.plain(call.tokensAt(spatial, task), channels),
+              Operand.transposed(spatialMap.address(), channels),
+              to,
+              channels,
+              true);
+        }
+        call.product(
+            count,
+            outputs,
+            channels,
+            Operand.plain(call.tokensAt(normalized, task), channels),
+            Operand.transposed(
+                AttentionCall.itemAt(channelMaps, call.item(task), (long) outputs * channels),
+                channels),
+            to + (long) (channels - outputs) * Float.BYTES,
+            channels,
+            true);
+      });
     }
 
     /** The biases of both output layers times gamma, by the tile; none if there are no layers. */

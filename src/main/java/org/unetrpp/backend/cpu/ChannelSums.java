@@ -40,7 +40,8 @@ final class ChannelSums {
    *
    * @param mean by the tile
    */
-  static ChannelSums of(long first, long end, float[] mean, int channels, Worker worker, Body body) {
+  static ChannelSums of(
+      long first, long end, float[] mean, int channels, Worker worker, Body body) {
     ChannelSums result = new ChannelSums(channels);
     int tile = tile(channels);
     float[] gradient = worker.array(0, tile);

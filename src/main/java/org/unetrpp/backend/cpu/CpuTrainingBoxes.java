@@ -6,6 +6,8 @@ import org.unetrpp.backend.ComposedTrainingBoxes;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Dropout;
 import org.unetrpp.backend.Grid;
+import org.unetrpp.backend.HeadOutput;
+import org.unetrpp.backend.HeadParameters;
 import org.unetrpp.backend.PairedAttentionParameters;
 import org.unetrpp.backend.Pullback;
 import org.unetrpp.backend.ResidualBlockParameters;
@@ -17,12 +19,14 @@ final class CpuTrainingBoxes extends ComposedTrainingBoxes {
   private final CpuBackend cpu;
   private final AttentionTraining attention;
   private final ResidualTraining residual;
+  private final HeadGradient headGradient;
 
   CpuTrainingBoxes(CpuBackend backend) {
     super(backend);
     cpu = backend;
     attention = new AttentionTraining(backend);
     residual = new ResidualTraining(backend);
+    headGradient = new HeadGradient(backend);
   }
 
   @Override
@@ -59,5 +63,11 @@ final class CpuTrainingBoxes extends ComposedTrainingBoxes {
     Convolution shape = Convolution.patches(p.inChannels(), p.outChannels(), p.stride());
     cpu.transposedConvolution().run(x, p.weight(), skip, y, grid, shape);
     return (dy, gradients, dx) -> upsampleBackward(x, p, dy, gradients, dx, grid);
+  }
+
+  @Override
+  public Pullback<HeadParameters> head(Buffer x, HeadParameters p, Buffer y, Grid grid) {
+    cpu.boxes().head(x, p, HeadOutput.LOGITS, y, grid);
+    return (dy, gradients, dx) -> headGradient.run(x, p, dy, gradients, dx, grid);
   }
 }

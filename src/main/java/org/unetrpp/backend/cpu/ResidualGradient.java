@@ -58,8 +58,7 @@ final class ResidualGradient {
     call.training.convolutionBackwardWeights(
         activated, dh2, gradients.weight2(), null, call.grid, second);
     ChannelSums[] activatedSums = convolutionBackward(dh2, activated, h1, second);
-    firstNormBackward(
-        call.norm1().gradients(activatedSums, gradients.norm1()), activated, h1);
+    firstNormBackward(call.norm1().gradients(activatedSums, gradients.norm1()), activated, h1);
     call.training.convolutionBackwardWeights(
         call.x, h1, gradients.weight1(), null, call.grid, first);
     if (call.shortcuts != null) {
@@ -105,13 +104,11 @@ final class ResidualGradient {
           .run(
               parts.length,
               (task, worker) ->
-                  parts[task] =
-                      sums(task, worker, means, gradient, 0, result, 0, Values.of(dsum)));
+                  parts[task] = sums(task, worker, means, gradient, 0, result, 0, Values.of(dsum)));
     } else {
       Tail to = Objects.requireNonNull(gradients.tail());
       int size = out * out;
-      ChunkSums weights =
-          new ChunkSums(call.backend, chunks.batch(), chunks.perItem(), size + out);
+      ChunkSums weights = new ChunkSums(call.backend, chunks.batch(), chunks.perItem(), size + out);
       context
           .pool()
           .run(
@@ -287,7 +284,8 @@ final class ResidualGradient {
   }
 
   /** LeakyReLU's gradient at the first normalization of {@code h1}. */
-  private void activationBackward(int item, float[] gradient, float[] h1, int count, Worker worker) {
+  private void activationBackward(
+      int item, float[] gradient, float[] h1, int count, Worker worker) {
     float[] normalized = worker.array(2, count);
     System.arraycopy(h1, 0, normalized, 0, count);
     call.affine1(item).apply(normalized, count);
@@ -320,8 +318,7 @@ final class ResidualGradient {
       Buffer dsum,
       ResidualBlockParameters gradients,
       @Nullable Buffer dx) {
-    ChunkSums products =
-        new ChunkSums(call.backend, chunks.batch(), chunks.perItem(), out * in);
+    ChunkSums products = new ChunkSums(call.backend, chunks.batch(), chunks.perItem(), out * in);
     context
         .pool()
         .run(
@@ -343,7 +340,8 @@ final class ResidualGradient {
     for (int item = 0; item < totals.length; item++) {
       shortcuts[item].addWeightGradient(totals[item], sums[item].sums(), dweight);
       if (dx != null) {
-        addInputGradient(item, shortcuts[item].inputGradient(totals[item], sums[item].sums()), dsum, dx);
+        addInputGradient(
+            item, shortcuts[item].inputGradient(totals[item], sums[item].sums()), dsum, dx);
       }
     }
     Sums.addTo(Objects.requireNonNull(gradients.shortcut()), dweight);
@@ -362,8 +360,7 @@ final class ResidualGradient {
     float[] shift = Loops.repeated(constant, Loops.tile(in));
     Buffer matrices = call.backend.scopes().allocate(dsum.dtype(), (long) (out + in) * in);
     Doubles.of(gradient.fromGradient(), 0, out, in).store(Values.of(matrices), 0, in);
-    Doubles.of(gradient.fromInput(), 0, in, in)
-        .store(Values.of(matrices), (long) out * in, in);
+    Doubles.of(gradient.fromInput(), 0, in, in).store(Values.of(matrices), (long) out * in, in);
     Values to = Values.of(dx);
     context
         .pool()
@@ -381,7 +378,8 @@ final class ResidualGradient {
                 Loops.add(values, shift, count);
                 to.write(begin + first, values, count);
               }
-              addProduct(rows, out, rowsAt(dsum, task, out), matrices.address(), rowsAt(dx, task, in));
+              addProduct(
+                  rows, out, rowsAt(dsum, task, out), matrices.address(), rowsAt(dx, task, in));
               addProduct(
                   rows,
                   in,

@@ -55,6 +55,7 @@ final class ResidualTraining {
       try (var _ = backend.scopes().open()) {
         new ResidualGradient(call).run(dy, gradients, dx);
       }
+      call.release();
     };
   }
 
@@ -109,16 +110,22 @@ final class ResidualTraining {
       try (var _ = backend.scopes().open()) {
         Buffer h1 = kept == null ? allocate() : kept;
         norm1 =
-            new TrainedNorm(
-                p.norm1(), convolve(x, p.weight1(), h1, Convolution.same3(in, out)));
+            new TrainedNorm(p.norm1(), convolve(x, p.weight1(), h1, Convolution.same3(in, out)));
         norm1.updateStatistics(training.normalizations(), TrainingBoxes.MOMENTUM);
         affines1 = norm1.affines(null);
         activate(h1, y);
         norm2 =
-            new TrainedNorm(
-                p.norm2(), convolve(y, p.weight2(), h2, Convolution.same3(out, out)));
+            new TrainedNorm(p.norm2(), convolve(y, p.weight2(), h2, Convolution.same3(out, out)));
         norm2.updateStatistics(training.normalizations(), TrainingBoxes.MOMENTUM);
         affines2 = norm2.affines(shifts());
+      }
+    }
+
+    /** Releases what was kept. */
+    void release() {
+      backend.scopes().release(h2);
+      if (kept != null) {
+        backend.scopes().release(kept);
       }
     }
 

@@ -75,8 +75,7 @@ final class TrainedShortcut {
     for (int o = 0; o < out; o++) {
       for (int c = 0; c < in; c++) {
         double along = dgamma[o] * rstd[o] * input.product(weight, o * in, c) / input.count();
-        dweight[o * in + c] +=
-            rstd[o] * (products[o * in + c] - sums[o] * input.mean(c) - along);
+        dweight[o * in + c] += rstd[o] * (products[o * in + c] - sums[o] * input.mean(c) - along);
       }
     }
   }
