@@ -35,6 +35,9 @@ final class ResidualGradient {
   private final int out;
   private final RowChunks chunks;
 
+  /** Gradient before the last LeakyReLU times the input, for the shortcut, (Cout, Cin). */
+  private final @Nullable ChunkSums inputProducts;
+
   ResidualGradient(ResidualTraining.Call call) {
     this.call = call;
     context = call.context;
@@ -42,6 +45,12 @@ final class ResidualGradient {
     in = call.in;
     out = call.out;
     chunks = call.chunks;
+    inputProducts = call.shortcuts == null ? null : sums(out * in);
+  }
+
+  /** Sums of {@code size} values of each item. */
+  private ChunkSums sums(int size) {
+    return new ChunkSums(call.backend, chunks.batch(), chunks.perItem(), size);
   }
 
   /** Adds the gradients of the parameters and writes that of the input. */
@@ -61,11 +70,11 @@ final class ResidualGradient {
     firstNormBackward(call.norm1().gradients(activatedSums, gradients.norm1()), activated, h1);
     call.training.convolutionBackwardWeights(
         call.x, h1, gradients.weight1(), null, call.grid, first);
-    if (call.shortcuts != null) {
+    if (call.shortcuts != null && inputProducts != null) {
       if (dx != null) {
         call.training.convolutionBackwardData(h1, p.weight1(), dx, call.grid, first);
       }
-      shortcutBackward(call.shortcuts, sums, dsum, gradients, dx);
+      shortcutBackward(call.shortcuts, inputProducts.totals(), sums, dsum, gradients, dx);
     } else if (dx != null) {
       SlabConvolution plan = call.backend.convolution(turned(first), call.grid.extents(), ADD);
       plan.withFlipped(
@@ -103,12 +112,14 @@ final class ResidualGradient {
           .pool()
           .run(
               parts.length,
-              (task, worker) ->
-                  parts[task] = sums(task, worker, means, gradient, 0, result, 0, Values.of(dsum)));
+              (task, worker) -> {
+                parts[task] = sums(task, worker, means, gradient, 0, result, 0, Values.of(dsum));
+                multiplyInput(task, dsum);
+              });
     } else {
       Tail to = Objects.requireNonNull(gradients.tail());
       int size = out * out;
-      ChunkSums weights = new ChunkSums(call.backend, chunks.batch(), chunks.perItem(), size + out);
+      ChunkSums weights = sums(size + out);
       context
           .pool()
           .run(
@@ -130,6 +141,7 @@ final class ResidualGradient {
                         Values.at(z, elements),
                         begin,
                         Values.of(dsum));
+                multiplyInput(task, dsum);
               });
       addTail(weights.totals(), to);
     }
@@ -311,37 +323,38 @@ final class ResidualGradient {
         });
   }
 
+  /** What a chunk adds to the products with the input, if there is a shortcut. */
+  private void multiplyInput(int task, Buffer dsum) {
+    if (inputProducts == null) {
+      return;
+    }
+    context
+        .oneDnn()
+        .sgemm(
+            out,
+            in,
+            chunks.count(task),
+            Operand.transposed(rowsAt(dsum, task, out), out),
+            Operand.plain(rowsAt(call.x, task, in), in),
+            inputProducts.at(task, 0),
+            in,
+            false);
+  }
+
   /** The shortcut's weights; adds what goes through it to {@code dx}. */
   private void shortcutBackward(
       TrainedShortcut[] shortcuts,
+      double[][] products,
       ChannelSums[] sums,
       Buffer dsum,
       ResidualBlockParameters gradients,
       @Nullable Buffer dx) {
-    ChunkSums products = new ChunkSums(call.backend, chunks.batch(), chunks.perItem(), out * in);
-    context
-        .pool()
-        .run(
-            chunks.tasks(),
-            (task, _) ->
-                context
-                    .oneDnn()
-                    .sgemm(
-                        out,
-                        in,
-                        chunks.count(task),
-                        Operand.transposed(rowsAt(dsum, task, out), out),
-                        Operand.plain(rowsAt(call.x, task, in), in),
-                        products.at(task, 0),
-                        in,
-                        false));
-    double[][] totals = products.totals();
     double[] dweight = new double[out * in];
-    for (int item = 0; item < totals.length; item++) {
-      shortcuts[item].addWeightGradient(totals[item], sums[item].sums(), dweight);
+    for (int item = 0; item < products.length; item++) {
+      double[] columns = sums[item].sums();
+      shortcuts[item].addWeightGradient(products[item], columns, dweight);
       if (dx != null) {
-        addInputGradient(
-            item, shortcuts[item].inputGradient(totals[item], sums[item].sums()), dsum, dx);
+        addInputGradient(item, shortcuts[item].inputGradient(products[item], columns), dsum, dx);
       }
     }
     Sums.addTo(Objects.requireNonNull(gradients.shortcut()), dweight);

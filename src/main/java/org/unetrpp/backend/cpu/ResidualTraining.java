@@ -247,7 +247,6 @@ final class ResidualTraining {
     /** From h2 to the result. */
     void forward(@Nullable Buffer skip) {
       Tail tail = p.tail();
-      Values result = Values.of(y);
       float[] bias =
           tail == null
               ? new float[0]
@@ -258,25 +257,26 @@ final class ResidualTraining {
               chunks.tasks(),
               (task, worker) -> {
                 int elements = chunks.count(task) * out;
-                long z = worker.scratch(2L * elements);
-                result(task, worker, z, z + (long) elements * Float.BYTES);
+                long scratch = worker.scratch(2L * elements);
                 long first = chunks.row(task) * out;
+                long at = y.address() + first * Float.BYTES;
                 if (tail == null || skip == null) {
-                  result.copyFrom(Values.at(z, elements), 0, first, elements);
-                } else {
-                  addBias(skip, bias, first, elements, worker);
-                  context
-                      .oneDnn()
-                      .sgemm(
-                          chunks.count(task),
-                          out,
-                          out,
-                          Operand.plain(z, out),
-                          Operand.transposed(tailWeightsAt(task), out),
-                          y.address() + first * Float.BYTES,
-                          out,
-                          true);
+                  result(task, worker, at, scratch);
+                  return;
                 }
+                result(task, worker, scratch, scratch + (long) elements * Float.BYTES);
+                addBias(skip, bias, first, elements, worker);
+                context
+                    .oneDnn()
+                    .sgemm(
+                        chunks.count(task),
+                        out,
+                        out,
+                        Operand.plain(scratch, out),
+                        Operand.transposed(tailWeightsAt(task), out),
+                        at,
+                        out,
+                        true);
               });
     }
 
