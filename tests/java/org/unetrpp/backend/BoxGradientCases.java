@@ -23,9 +23,16 @@ final class BoxGradientCases {
   static Map<String, GradientCase> all() {
     Map<String, GradientCase> cases = new TreeMap<>();
     cases.put("patch embedding", patchEmbedding());
-    cases.put("attention, linear projection shared, concatenated", attention(true, true, false));
-    cases.put("attention, linear projections, concatenated", attention(false, true, false));
-    cases.put("attention, matrix, summed", attention(true, false, true));
+    for (int tokens : new int[] {60, 135}) { // the second more than 16 for each channel
+      String suffix = ", " + tokens + " tokens";
+      cases.put(
+          "attention, linear projection shared, concatenated" + suffix,
+          attention(tokens, true, true, false));
+      cases.put(
+          "attention, linear projections, concatenated" + suffix,
+          attention(tokens, false, true, false));
+      cases.put("attention, matrix, summed" + suffix, attention(tokens, true, false, true));
+    }
     cases.put("residual block, instance, other channels", residual(3, 8, false));
     cases.put("residual block, instance, same channels", residual(8, 8, false));
     cases.put("residual block, batch, tail", residual(8, 8, true));
@@ -59,9 +66,9 @@ final class BoxGradientCases {
         "embedding", shape, leaves.get(1), 2, leaves.get(2), leaves.get(3));
   }
 
-  private static GradientCase attention(boolean shared, boolean concatenated, boolean matrix) {
+  private static GradientCase attention(
+      int tokens, boolean shared, boolean concatenated, boolean matrix) {
     int channels = 8;
-    int tokens = 60;
     int projected = 5;
     GradientCase check =
         new GradientCase(
@@ -72,13 +79,14 @@ final class BoxGradientCases {
                           .trainingBoxes()
                           .pairedAttention(
                               leaves.get(0),
-                              attention(leaves, shared, concatenated, matrix),
+                              attention(tokens, leaves, shared, concatenated, matrix),
                               DROPOUT,
                               OTHER_DROPOUT,
                               y,
                               BATCH);
                   return (dy, to) ->
-                      pullback.apply(dy, attention(to, shared, concatenated, matrix), to.get(0));
+                      pullback.apply(
+                          dy, attention(tokens, to, shared, concatenated, matrix), to.get(0));
                 })
             .activations(BATCH * tokens * channels, 1)
             .parameter(tokens * channels, 0, 0.5) // positions
@@ -100,7 +108,7 @@ final class BoxGradientCases {
   }
 
   private static PairedAttentionParameters attention(
-      List<Buffer> leaves, boolean shared, boolean concatenated, boolean matrix) {
+      int tokens, List<Buffer> leaves, boolean shared, boolean concatenated, boolean matrix) {
     Projection keys = new Projection("E", leaves.get(8), matrix, matrix ? null : leaves.get(10));
     Projection values =
         shared ? keys : new Projection("F", leaves.get(9), matrix, matrix ? null : leaves.get(11));
@@ -108,7 +116,7 @@ final class BoxGradientCases {
         "attention",
         8,
         2,
-        60,
+        tokens,
         5,
         leaves.get(1),
         leaves.get(2),

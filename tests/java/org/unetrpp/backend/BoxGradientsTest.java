@@ -47,6 +47,26 @@ class BoxGradientsTest {
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("boxes")
+  void gradientsOfComposedBoxesOnTheCpuAreThoseOfTheReference(String box) {
+    try (Backend backend = CpuBackend.composed(2)) {
+      Objects.requireNonNull(BoxGradientCases.all().get(box))
+          .requireEqualToReference(backend, FLOAT_TOLERANCE);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("boxes")
+  void gradientsOnTheCpuAreTheSameBytesForAnyNumberOfThreads(String box) {
+    GradientCase check = Objects.requireNonNull(BoxGradientCases.all().get(box));
+    try (Backend one = new CpuBackend(1);
+        Backend three = new CpuBackend(3)) {
+      check.requireSameBytes(one, three);
+      check.requireSameBytes(three, three);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("boxes")
   void gradientsOnCudaInFloat32AreThoseOfTheReference(String box) {
     assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
     try (Backend backend = EmulatedCuda.open(DType.FLOAT32)) {

@@ -167,6 +167,14 @@ final class GradientCase {
     }
   }
 
+  /** Checks that every leaf's gradient is the same on two backends of the same kind. */
+  void requireSameBytes(Backend one, Backend other) {
+    compare(
+        one,
+        other,
+        (leaf, actual, expected) -> assertThat(actual).as("leaf %d", leaf).isEqualTo(expected));
+  }
+
   /** Checks the Euclidean norm of the errors of every leaf's gradient, relative to its own. */
   void requireCloseTo(Backend reference, Backend backend, double tolerance) {
     compare(

@@ -31,6 +31,22 @@ class ScopeStackTest {
   }
 
   @Test
+  void buffersCanBeReleasedBeforeTheirScopeCloses() {
+    try (var _ = scopes.open()) {
+      Buffer early = scopes.allocate(DType.FLOAT32, 16);
+      Buffer late = scopes.allocate(DType.FLOAT32, 16);
+      try (var _ = scopes.open()) {
+        assertThat(scopes.release(early.slice(0, 8))).as("a part").isFalse();
+        assertThat(scopes.release(early)).isTrue();
+        assertThat(scopes.release(early)).as("again").isFalse();
+      }
+      assertThat(allocator.bytesInUse()).isEqualTo(256);
+      assertThat(scopes.release(late)).isTrue();
+    }
+    assertThat(allocator.bytesInUse()).isZero();
+  }
+
+  @Test
   void releasedBlocksServeAgain() {
     long first;
     try (var _ = scopes.open()) {

@@ -58,6 +58,25 @@ class TapeTest {
   }
 
   @Test
+  void gradientsOnTheWayAreReleased() {
+    try (var _ = backend.scopes().open()) {
+      Tensor a = tensor("a", 2, 2).tracked();
+      Tensor b = tensor("b", 2, 2).tracked();
+      Tensor y = a;
+      for (int i = 0; i < 5; i++) {
+        y = Products.product(y, b);
+      }
+      Tensor dy = Tensor.of(backend, y.shape(), 1, 1, 1, 1);
+      long before = backend.allocator().bytesInUse();
+      Gradients gradients = y.backward(dy);
+      assertThat(backend.scopes().release(gradients.of(a).buffer())).isTrue();
+      assertThat(backend.scopes().release(gradients.of(b).buffer())).isTrue();
+      assertThat(backend.allocator().bytesInUse()).isEqualTo(before);
+      assertThat(dy.toArray()).containsExactly(1, 1, 1, 1);
+    }
+  }
+
+  @Test
   void nothingIsRecordedWithoutATrackedTensor() {
     try (var _ = backend.scopes().open()) {
       Tensor a = tensor("a", 2, 2);

@@ -325,12 +325,22 @@ public class ComposedTrainingBoxes implements TrainingBoxes {
     Convolution shape = Convolution.patches(p.inChannels(), p.outChannels(), p.stride());
     backend.transposedConvolution(x, p.weight(), y, grid, shape);
     backend.add(y, skip, y);
-    return (dy, gradients, dx) -> {
-      training().transposedConvolutionBackwardWeights(x, dy, gradients.weight(), grid, shape);
-      if (dx != null) {
-        training().transposedConvolutionBackwardData(dy, p.weight(), dx, grid, shape);
-      }
-    };
+    return (dy, gradients, dx) -> upsampleBackward(x, p, dy, gradients, dx, grid);
+  }
+
+  /** The gradient of {@link #upsample}. */
+  protected final void upsampleBackward(
+      Buffer x,
+      UpsampleParameters p,
+      Buffer dy,
+      UpsampleParameters gradients,
+      @Nullable Buffer dx,
+      Grid grid) {
+    Convolution shape = Convolution.patches(p.inChannels(), p.outChannels(), p.stride());
+    training().transposedConvolutionBackwardWeights(x, dy, gradients.weight(), grid, shape);
+    if (dx != null) {
+      training().transposedConvolutionBackwardData(dy, p.weight(), dx, grid, shape);
+    }
   }
 
   @Override

@@ -101,7 +101,8 @@ public final class Tensor {
   }
 
   /**
-   * Differentiates this tensor with respect to all it was computed from.
+   * Differentiates this tensor with respect to the leaves that it was computed from. Gradients on
+   * the way are released as soon as they have been passed on.
    *
    * @param outputGradient gradient of the loss with respect to this tensor, of its shape
    * @throws IllegalArgumentException if {@code outputGradient} has another shape
@@ -109,8 +110,11 @@ public final class Tensor {
   public Gradients backward(Tensor outputGradient) {
     Shape.require("outputGradient", outputGradient.shape, shape);
     Gradients gradients = new Gradients();
+    SequencedSet<Tensor> order = reverseTopologicalOrder();
+    order.forEach(gradients::leave);
+    gradients.leave(outputGradient);
     gradients.accumulate(this, outputGradient);
-    for (Tensor tensor : reverseTopologicalOrder()) {
+    for (Tensor tensor : order) {
       Tensor gradient = gradients.find(tensor);
       if (tensor.node == null || gradient == null) {
         continue;
@@ -120,6 +124,7 @@ public final class Tensor {
       for (int i = 0; i < inputs.size(); i++) {
         gradients.accumulate(inputs.get(i), inputGradients.get(i));
       }
+      gradients.drop(tensor);
     }
     return gradients;
   }

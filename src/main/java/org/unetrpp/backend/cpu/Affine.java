@@ -1,6 +1,8 @@
 package org.unetrpp.backend.cpu;
 
 import org.jspecify.annotations.Nullable;
+import org.unetrpp.memory.Buffer;
+import org.unetrpp.memory.DType;
 
 /**
  * {@code y = (x - mean) scale + shift} with one of each for every channel: what a normalization is
@@ -47,11 +49,21 @@ final class Affine {
     return channels;
   }
 
-  /** Writes all means, then all scales, then all shifts. */
-  void store(Values to, long first) {
-    to.write(first, mean, channels);
-    to.write(first + channels, scale, channels);
-    to.write(first + 2L * channels, shift, channels);
+  /**
+   * Address of the maps of all items as {@link PlannedConvolution.Operands} wants them, in the
+   * innermost memory scope.
+   */
+  static long table(CpuBackend backend, Affine[] items) {
+    int channels = items[0].channels;
+    long perItem = 3L * channels;
+    Buffer table = backend.scopes().allocate(DType.FLOAT32, perItem * items.length);
+    Values values = Values.of(table);
+    for (int item = 0; item < items.length; item++) {
+      values.write(perItem * item, items[item].mean, channels);
+      values.write(perItem * item + channels, items[item].scale, channels);
+      values.write(perItem * item + 2L * channels, items[item].shift, channels);
+    }
+    return table.address();
   }
 
   /** Maps a tile of whole rows. */

@@ -94,6 +94,24 @@ final class Comoments {
     count += other.count;
   }
 
+  /** Rows that they are of. */
+  long count() {
+    return count;
+  }
+
+  double mean(int channel) {
+    return mean[channel];
+  }
+
+  /** What a row of weights gives with the sums of products of differences from the means. */
+  double product(double[] weights, int first, int channel) {
+    double sum = 0;
+    for (int other = 0; other < channels; other++) {
+      sum += weights[first + other] * products[other * channels + channel];
+    }
+    return sum;
+  }
+
   /** Mean of the combination that {@code weights} give from element {@code first} on. */
   double mean(double[] weights, int first) {
     double sum = 0;

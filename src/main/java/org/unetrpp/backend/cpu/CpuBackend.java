@@ -52,7 +52,7 @@ public final class CpuBackend implements Backend {
   private final TransposedConvolution transposedConvolution;
   private final Columns columns;
   private final CpuTraining training;
-  private final TrainingBoxes trainingBoxes = new ComposedTrainingBoxes(this);
+  private final TrainingBoxes trainingBoxes;
   private Probe probe = Probe.NONE;
   private boolean closed;
 
@@ -68,10 +68,18 @@ public final class CpuBackend implements Backend {
    * @throws UnsatisfiedLinkError if oneDNN cannot be loaded; the message says what to install
    */
   public CpuBackend(int threads) {
-    this(threads, !"onednn".equals(System.getProperty(KERNELS)), CpuBoxes::new);
+    this(
+        threads,
+        !"onednn".equals(System.getProperty(KERNELS)),
+        CpuBoxes::new,
+        CpuTrainingBoxes::new);
   }
 
-  private CpuBackend(int threads, boolean ownKernels, Function<CpuBackend, Boxes> boxes) {
+  private CpuBackend(
+      int threads,
+      boolean ownKernels,
+      Function<CpuBackend, Boxes> boxes,
+      Function<CpuBackend, TrainingBoxes> trainingBoxes) {
     context = CpuContext.create(threads, ownKernels);
     normalizations = new Normalizations(context);
     products = new MatrixProducts(context);
@@ -79,16 +87,17 @@ public final class CpuBackend implements Backend {
     columns = new Columns(context);
     training = new CpuTraining(this);
     this.boxes = boxes.apply(this);
+    this.trainingBoxes = trainingBoxes.apply(this);
   }
 
   /** Opens the processor with every box composed from primitives, for comparisons. */
   public static CpuBackend composed(int threads) {
-    return new CpuBackend(threads, true, ComposedBoxes::new);
+    return new CpuBackend(threads, true, ComposedBoxes::new, ComposedTrainingBoxes::new);
   }
 
   /** Opens the processor with all convolutions left to oneDNN, as where no code can be made. */
   public static CpuBackend withoutOwnKernels(int threads) {
-    return new CpuBackend(threads, false, CpuBoxes::new);
+    return new CpuBackend(threads, false, CpuBoxes::new, CpuTrainingBoxes::new);
   }
 
   /**
@@ -219,6 +228,10 @@ public final class CpuBackend implements Backend {
 
   @Override
   public TrainingPrimitives training() {
+    return training;
+  }
+
+  CpuTraining cpuTraining() {
     return training;
   }
 

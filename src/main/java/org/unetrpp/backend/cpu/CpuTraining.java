@@ -40,6 +40,14 @@ final class CpuTraining implements TrainingPrimitives {
     optimizers = new OptimizerKernels(context);
   }
 
+  ConvolutionGradients convolutions() {
+    return convolutions;
+  }
+
+  NormalizationGradients normalizations() {
+    return normalizations;
+  }
+
   @Override
   public void convolutionBackwardData(
       Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {

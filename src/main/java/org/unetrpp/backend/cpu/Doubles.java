@@ -105,11 +105,39 @@ final class Doubles {
 
   /** The inner product of a row of this matrix and the same row of another. */
   double rowProduct(int row, Doubles other) {
+    return rowProduct(row, other, row);
+  }
+
+  /** The inner product of a row of this matrix and a row of another. */
+  double rowProduct(int row, Doubles other, int otherRow) {
+    double[] left = rows[row];
+    double[] right = other.rows[otherRow];
     double sum = 0;
     for (int column = 0; column < columns; column++) {
-      sum += rows[row][column] * other.rows[row][column];
+      sum += left[column] * right[column];
     }
     return sum;
+  }
+
+  /** Adds a multiple of a row of another matrix to a row of this one. */
+  void addToRow(int row, double factor, Doubles other, int otherRow) {
+    addScaled(rows[row], factor, other.rows[otherRow]);
+  }
+
+  /** Adds every value to the flat matrix that an array holds from element {@code first} on. */
+  void addTo(double[] sum, int first) {
+    for (int row = 0; row < rows.length; row++) {
+      for (int column = 0; column < columns; column++) {
+        sum[first + row * columns + column] += rows[row][column];
+      }
+    }
+  }
+
+  /** Adds the sum of each column to an array. */
+  void addColumnSumsTo(double[] sums) {
+    for (double[] row : rows) {
+      addScaled(sums, 1, row);
+    }
   }
 
   /** Multiplies a row. */

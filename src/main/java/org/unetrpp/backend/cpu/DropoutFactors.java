@@ -6,6 +6,8 @@ import org.unetrpp.backend.DropoutMask;
 /**
  * The factors of {@link DropoutMask}, some hundred blocks of random bits at a time: the rounds run
  * over arrays of words, one value of 32 bits in each long, and are compiled to vector instructions.
+ * So are the comparisons, which leave a bit for each value of a block; the factors of a block come
+ * from a table of all combinations.
  */
 final class DropoutFactors {
   /** Blocks of random bits made together. */
@@ -18,12 +20,18 @@ final class DropoutFactors {
   private static final int WEYL_1 = 0xBB67AE85;
   private static final long WORD = 0xFFFFFFFFL;
   private static final int HALF_WORD = 0xFFFF;
+  private static final int BLOCK = DropoutMask.BLOCK;
 
   private final long[] x0 = new long[LANES];
   private final long[] x1 = new long[LANES];
   private final long[] x2 = new long[LANES];
   private final long[] x3 = new long[LANES];
-  private final float[] blocks = new float[LANES * DropoutMask.BLOCK];
+  private final float[] blocks = new float[LANES * BLOCK];
+
+  /** The factors of a block for each combination of values left out, first value lowest. */
+  private final float[] combinations = new float[BLOCK << BLOCK];
+
+  private double probability = Double.NaN;
 
   /**
    * Writes the factors of {@code count} values.
@@ -31,16 +39,33 @@ final class DropoutFactors {
    * @param first index of the first
    */
   void factors(Dropout dropout, long first, float[] factors, int count) {
+    if (probability != dropout.probability()) {
+      probability = dropout.probability();
+      combine((float) (1 / (1 - probability)));
+    }
+    long threshold = Math.round(probability * (HALF_WORD + 1));
     int done = 0;
     while (done < count) {
-      long number = (first + done) / DropoutMask.BLOCK;
-      int skip = (int) ((first + done) % DropoutMask.BLOCK);
+      long number = (first + done) / BLOCK;
+      int skip = (int) ((first + done) % BLOCK);
       int run = Math.min(blocks.length - skip, count - done);
-      int lanes = Math.ceilDiv(skip + run, DropoutMask.BLOCK);
+      int lanes = Math.ceilDiv(skip + run, BLOCK);
       randomize(dropout, number, lanes);
-      select(dropout, lanes);
-      System.arraycopy(blocks, skip, factors, done, run);
+      compare(x0, x1, x2, x3, threshold, lanes);
+      if (skip + run == lanes * BLOCK && skip == 0) {
+        select(factors, done, lanes);
+      } else {
+        select(blocks, 0, lanes);
+        System.arraycopy(blocks, skip, factors, done, run);
+      }
       done += run;
+    }
+  }
+
+  private void combine(float scale) {
+    for (int i = 0; i < combinations.length; i++) {
+      boolean out = ((i / BLOCK) & (1 << (i % BLOCK))) != 0;
+      combinations[i] = out ? 0 : scale;
     }
   }
 
@@ -73,23 +98,43 @@ final class DropoutFactors {
     }
   }
 
-  private void select(Dropout dropout, int lanes) {
-    int threshold = (int) Math.round(dropout.probability() * (HALF_WORD + 1));
-    int scale = Float.floatToRawIntBits((float) (1 / (1 - dropout.probability())));
+  /** Leaves in {@code x0} a bit for each value of a block: whether it is left out. */
+  private static void compare(
+      long[] x0, long[] x1, long[] x2, long[] x3, long threshold, int lanes) {
     for (int i = 0; i < lanes; i++) {
-      int at = i * DropoutMask.BLOCK;
-      select((int) x0[i], threshold, scale, at);
-      select((int) x1[i], threshold, scale, at + 2);
-      select((int) x2[i], threshold, scale, at + 4);
-      select((int) x3[i], threshold, scale, at + 6);
+      long first = x0[i];
+      long second = x1[i];
+      x0[i] =
+          (((first & HALF_WORD) - threshold) >>> 63)
+              | ((((first >>> 16) - threshold) >>> 63) << 1)
+              | ((((second & HALF_WORD) - threshold) >>> 63) << 2)
+              | ((((second >>> 16) - threshold) >>> 63) << 3);
+    }
+    for (int i = 0; i < lanes; i++) {
+      long third = x2[i];
+      long fourth = x3[i];
+      x0[i] |=
+          ((((third & HALF_WORD) - threshold) >>> 63) << 4)
+              | ((((third >>> 16) - threshold) >>> 63) << 5)
+              | ((((fourth & HALF_WORD) - threshold) >>> 63) << 6)
+              | ((((fourth >>> 16) - threshold) >>> 63) << 7);
     }
   }
 
-  /** Two factors from a word; a branch would be mispredicted too often. */
-  private void select(int word, int threshold, int scale, int at) {
-    int low = ((threshold - 1 - (word & HALF_WORD)) >> 31) & scale;
-    int high = ((threshold - 1 - (word >>> 16)) >> 31) & scale;
-    blocks[at] = Float.intBitsToFloat(low);
-    blocks[at + 1] = Float.intBitsToFloat(high);
+  /** The factors of each block; eight moves take less time than the call of a copy. */
+  private void select(float[] to, int at, int lanes) {
+    float[] from = combinations;
+    for (int i = 0; i < lanes; i++) {
+      int source = (int) x0[i] * BLOCK;
+      int target = at + i * BLOCK;
+      to[target] = from[source];
+      to[target + 1] = from[source + 1];
+      to[target + 2] = from[source + 2];
+      to[target + 3] = from[source + 3];
+      to[target + 4] = from[source + 4];
+      to[target + 5] = from[source + 5];
+      to[target + 6] = from[source + 6];
+      to[target + 7] = from[source + 7];
+    }
   }
 }

@@ -22,7 +22,13 @@ final class GradientMoments {
     this(new Moments(channels), new double[channels], new double[channels]);
   }
 
-  private GradientMoments(Moments input, double[] sums, double[] products) {
+  /**
+   * From known ones.
+   *
+   * @param sums of the gradient
+   * @param products of the gradient and what the input differs from its mean
+   */
+  GradientMoments(Moments input, double[] sums, double[] products) {
     this.input = input;
     this.sums = sums;
     this.products = products;

@@ -93,12 +93,8 @@ final class InstanceBlock {
       plan = backend.convolution(shape, grid.extents(), Epilogue.NONE);
       return convolve(plan, Operands.of(x, plan.pack(weight, null), y), channels, grid);
     }
-    Buffer table = backend.scopes().allocate(DType.FLOAT32, 3L * channels * affines.length);
-    Values values = Values.of(table);
-    for (int item = 0; item < affines.length; item++) {
-      affines[item].store(values, 3L * channels * item);
-    }
-    Operands operands = new Operands(x, table.address(), plan.pack(weight, null), null, y);
+    long table = Affine.table(backend, affines);
+    Operands operands = new Operands(x, table, plan.pack(weight, null), null, y);
     return convolve(plan, operands, channels, grid);
   }
 

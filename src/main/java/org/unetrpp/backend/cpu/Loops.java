@@ -91,6 +91,15 @@ final class Loops {
     }
   }
 
+  /** {@code sum += y; products += (x - mean) y}. */
+  static void addWithCenteredProducts(
+      float[] x, float[] mean, float[] y, float[] sum, float[] products, int count) {
+    for (int i = 0; i < count; i++) {
+      sum[i] += y[i];
+      products[i] += (x[i] - mean[i]) * y[i];
+    }
+  }
+
   /** {@code sum += x y}. */
   static void addProducts(float[] x, float[] y, double[] sum, int count) {
     for (int i = 0; i < count; i++) {

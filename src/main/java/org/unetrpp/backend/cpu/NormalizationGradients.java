@@ -28,8 +28,9 @@ final class NormalizationGradients {
       double epsilon) {
     int rows = Math.toIntExact(x.elements() / channels);
     int perTask = Math.min(rows, Math.max(1, CpuContext.TASK_VALUES / channels));
-    LayerNormPass full = new LayerNormPass(perTask, channels, epsilon);
-    LayerNormPass last = new LayerNormPass(CpuContext.lastBlock(rows, perTask), channels, epsilon);
+    int rest = CpuContext.lastBlock(rows, perTask);
+    LayerNormGradient full = new LayerNormGradient(primitives, perTask, channels, epsilon);
+    LayerNormGradient last = new LayerNormGradient(primitives, rest, channels, epsilon);
     double[][] scales = new double[Math.ceilDiv(rows, perTask)][];
     double[][] shifts = new double[scales.length][];
     context.forEachBlock(
@@ -37,43 +38,21 @@ final class NormalizationGradients {
         perTask,
         (first, count, worker) -> {
           long at = (long) first * channels * Float.BYTES;
-          LayerNormPass pass = count == perTask ? full : last;
-          long result =
-              pass.run(
-                  worker, dy.address() + at, x.address() + at, gamma.address(), dx.address() + at);
+          LayerNormGradient pass = count == perTask ? full : last;
+          long scratch = worker.scratch(pass.scratchValues());
+          pass.run(
+              worker,
+              dy.address() + at,
+              x.address() + at,
+              gamma.address(),
+              dx.address() + at,
+              scratch);
           int task = first / perTask;
-          scales[task] = Values.at(result, channels).toDoubles();
-          shifts[task] = Values.at(result + (long) channels * Float.BYTES, channels).toDoubles();
+          scales[task] = LayerNormGradient.dgamma(scratch, channels).toDoubles();
+          shifts[task] = LayerNormGradient.dbeta(scratch, channels).toDoubles();
         });
     Sums.addTo(dgamma, Sums.added(scales, channels));
     Sums.addTo(dbeta, Sums.added(shifts, channels));
-  }
-
-  /** Statistics again, then the gradients, of some rows. */
-  private final class LayerNormPass {
-    private final int rows;
-    private final int channels;
-    private final Primitive statistics;
-    private final Primitive gradients;
-
-    LayerNormPass(int rows, int channels, double epsilon) {
-      this.rows = rows;
-      this.channels = channels;
-      statistics = primitives.layerNormForTraining(rows, channels, epsilon);
-      gradients = primitives.layerNorm(rows, channels, epsilon);
-    }
-
-    /** Returns the address of the gradients of scale and shift, which the next call overwrites. */
-    long run(Worker worker, long dy, long x, long gamma, long dx) {
-      long result = worker.scratch(2L * channels + 2L * rows + (long) rows * channels);
-      long shift = result + (long) channels * Float.BYTES;
-      long mean = shift + (long) channels * Float.BYTES;
-      long variance = mean + (long) rows * Float.BYTES;
-      long normalized = variance + (long) rows * Float.BYTES;
-      statistics.run(worker, x, normalized, gamma, gamma, mean, variance);
-      gradients.run(worker, x, dy, gamma, mean, variance, dx, result, shift);
-      return result;
-    }
   }
 
   /** The gradients of group normalization of each item. */
@@ -153,7 +132,13 @@ final class NormalizationGradients {
   /** Moves running statistics towards those of {@code x}. */
   void updateStatistics(Buffer x, ChannelNorm.Batch norm, int channels, double momentum) {
     int rows = Math.toIntExact(x.elements() / channels);
-    Moments batch = Normalizations.moments(context, Values.of(x), 1, rows, channels)[0];
+    updateStatistics(
+        Normalizations.moments(context, Values.of(x), 1, rows, channels)[0], norm, momentum);
+  }
+
+  /** Moves running statistics towards those of a batch. */
+  void updateStatistics(Moments batch, ChannelNorm.Batch norm, double momentum) {
+    int channels = batch.channels();
     double unbiased = batch.count() / (batch.count() - 1.0);
     double[] means = new double[channels];
     double[] variances = new double[channels];

@@ -80,6 +80,13 @@ final class Sums {
     return sums;
   }
 
+  /** Adds as many values of {@code part} as {@code sum} has. */
+  static void add(double[] sum, double[] part) {
+    for (int i = 0; i < sum.length; i++) {
+      sum[i] += part[i];
+    }
+  }
+
   /** Adds sums to the values of a buffer. */
   static void addTo(Buffer buffer, double[] sums) {
     Values values = Values.of(buffer);

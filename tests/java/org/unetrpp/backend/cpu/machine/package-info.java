@@ -1,4 +1,0 @@
-@NullMarked
-package org.unetrpp.backend.cpu.machine;
-
-import org.jspecify.annotations.NullMarked;
