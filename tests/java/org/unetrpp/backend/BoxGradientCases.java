@@ -23,22 +23,27 @@ final class BoxGradientCases {
   static Map<String, GradientCase> all() {
     Map<String, GradientCase> cases = new TreeMap<>();
     cases.put("patch embedding", patchEmbedding());
-    for (int tokens : new int[] {60, 135}) { // the second more than 16 for each channel
-      String suffix = ", " + tokens + " tokens";
-      cases.put(
-          "attention, linear projection shared, concatenated" + suffix,
-          attention(tokens, true, true, false));
-      cases.put(
-          "attention, linear projections, concatenated" + suffix,
-          attention(tokens, false, true, false));
-      cases.put("attention, matrix, summed" + suffix, attention(tokens, true, false, true));
-    }
+    putAttention(cases, 60, 5);
+    putAttention(cases, 135, 5); // more than 16 tokens for each channel
+    putAttention(cases, 135, 8); // and whole blocks of random bits for each token
     cases.put("residual block, instance, other channels", residual(3, 8, false));
     cases.put("residual block, instance, same channels", residual(8, 8, false));
     cases.put("residual block, batch, tail", residual(8, 8, true));
     cases.put("upsampling", upsample());
     cases.put("head", head());
     return cases;
+  }
+
+  private static void putAttention(Map<String, GradientCase> cases, int tokens, int projected) {
+    String suffix = ", %d to %d tokens".formatted(tokens, projected);
+    cases.put(
+        "attention, linear projection shared, concatenated" + suffix,
+        attention(tokens, projected, true, true, false));
+    cases.put(
+        "attention, linear projections, concatenated" + suffix,
+        attention(tokens, projected, false, true, false));
+    cases.put(
+        "attention, matrix, summed" + suffix, attention(tokens, projected, true, false, true));
   }
 
   private static GradientCase patchEmbedding() {
@@ -67,9 +72,8 @@ final class BoxGradientCases {
   }
 
   private static GradientCase attention(
-      int tokens, boolean shared, boolean concatenated, boolean matrix) {
+      int tokens, int projected, boolean shared, boolean concatenated, boolean matrix) {
     int channels = 8;
-    int projected = 5;
     GradientCase check =
         new GradientCase(
                 BATCH * tokens * channels,
@@ -79,14 +83,16 @@ final class BoxGradientCases {
                           .trainingBoxes()
                           .pairedAttention(
                               leaves.get(0),
-                              attention(tokens, leaves, shared, concatenated, matrix),
+                              attention(tokens, projected, leaves, shared, concatenated, matrix),
                               DROPOUT,
                               OTHER_DROPOUT,
                               y,
                               BATCH);
                   return (dy, to) ->
                       pullback.apply(
-                          dy, attention(tokens, to, shared, concatenated, matrix), to.get(0));
+                          dy,
+                          attention(tokens, projected, to, shared, concatenated, matrix),
+                          to.get(0));
                 })
             .activations(BATCH * tokens * channels, 1)
             .parameter(tokens * channels, 0, 0.5) // positions
@@ -108,7 +114,12 @@ final class BoxGradientCases {
   }
 
   private static PairedAttentionParameters attention(
-      int tokens, List<Buffer> leaves, boolean shared, boolean concatenated, boolean matrix) {
+      int tokens,
+      int projected,
+      List<Buffer> leaves,
+      boolean shared,
+      boolean concatenated,
+      boolean matrix) {
     Projection keys = new Projection("E", leaves.get(8), matrix, matrix ? null : leaves.get(10));
     Projection values =
         shared ? keys : new Projection("F", leaves.get(9), matrix, matrix ? null : leaves.get(11));
@@ -117,7 +128,7 @@ final class BoxGradientCases {
         8,
         2,
         tokens,
-        5,
+        projected,
         leaves.get(1),
         leaves.get(2),
         leaves.get(3),

@@ -12,7 +12,7 @@ import org.unetrpp.memory.Buffer;
 public interface Pullback<P> {
   /**
    * Applies the chain rule, once. The inputs of the box still hold the values they had; its output
-   * and what it kept may be overwritten.
+   * may be overwritten, and what it kept is overwritten or released.
    *
    * @param dy gradient of the output; unchanged
    * @param gradients buffers of the form of the parameters, to which their gradients are added

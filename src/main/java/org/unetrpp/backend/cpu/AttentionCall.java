@@ -3,6 +3,7 @@ package org.unetrpp.backend.cpu;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.Dropout;
+import org.unetrpp.backend.DropoutMask;
 import org.unetrpp.backend.PairedAttentionParameters;
 import org.unetrpp.backend.PairedAttentionParameters.Concatenation;
 import org.unetrpp.backend.PairedAttentionParameters.Projection;
@@ -42,6 +43,9 @@ final class AttentionCall {
   /** Channels of the output that each branch gives: half of them, or all where they are summed. */
   final int branchOutputs;
 
+  /** Bits of the values that dropout leaves out of each task's maps, by head; none at odd sizes. */
+  private final byte[] @Nullable [] dropped;
+
   private final Primitive layerNorm;
   private final Primitive lastLayerNorm;
   private final Primitive softmax;
@@ -69,6 +73,7 @@ final class AttentionCall {
     chunk = Math.min(LARGEST_CHUNK, Math.max(SMALLEST_CHUNK, Math.ceilDiv(tokens, CHUNKS)));
     chunks = Math.ceilDiv(tokens, chunk);
     branchOutputs = p.fusion() == null ? channels : channels / 2;
+    dropped = new byte[batch * chunks * heads][];
     Primitives primitives = context.primitives();
     int last = count(chunks - 1);
     layerNorm = primitives.layerNorm(chunk, channels, ChannelNorm.EPSILON);
@@ -222,42 +227,53 @@ final class AttentionCall {
     return (((long) item(task) * heads + head) * tokens + firstToken(task)) * projected;
   }
 
-  /** Drops values of a task's map of one head, in place. */
+  /** Drops values of a task's map of one head, in place, and remembers which. */
   void dropMap(int task, int head, Worker worker, Values map) {
     if (spatialMaps.isNone()) {
       return;
     }
     int elements = count(task) * projected;
-    long index = mapIndex(task, head);
+    if (projected % DropoutMask.BLOCK == 0) {
+      dropped[task * heads + head] =
+          worker.dropoutFactors().bits(spatialMaps, mapIndex(task, head), elements);
+    }
     for (int first = 0; first < elements; first += Worker.TILE) {
       int length = Math.min(Worker.TILE, elements - first);
-      float[] factors = worker.array(1, length);
-      worker.dropoutFactors().factors(spatialMaps, index + first, factors, length);
+      float[] factors = factors(task, head, first, length, worker);
       scale(map, map, first, factors, length, worker);
     }
   }
 
   /**
-   * Drops values of a task's map of one head, and of its gradient.
+   * Drops the same values of the same map made again, and of its gradient.
    *
    * @param map contiguous rows of P values
-   * @param dropped where the map goes
+   * @param droppedMap where the map goes
    * @param dmap gradient, in place
    */
-  void dropMaps(int task, int head, Worker worker, Values map, Values dropped, Values dmap) {
+  void dropMaps(int task, int head, Worker worker, Values map, Values droppedMap, Values dmap) {
     int elements = count(task) * projected;
     if (spatialMaps.isNone()) {
-      dropped.copyFrom(map, 0, 0, elements);
+      droppedMap.copyFrom(map, 0, 0, elements);
       return;
     }
-    long index = mapIndex(task, head);
     for (int first = 0; first < elements; first += Worker.TILE) {
       int length = Math.min(Worker.TILE, elements - first);
-      float[] factors = worker.array(1, length);
-      worker.dropoutFactors().factors(spatialMaps, index + first, factors, length);
-      scale(map, dropped, first, factors, length, worker);
+      float[] factors = factors(task, head, first, length, worker);
+      scale(map, droppedMap, first, factors, length, worker);
       scale(dmap, dmap, first, factors, length, worker);
     }
+  }
+
+  private float[] factors(int task, int head, int first, int length, Worker worker) {
+    float[] factors = worker.array(1, length);
+    byte[] known = dropped[task * heads + head];
+    if (known == null) {
+      worker.dropoutFactors().factors(spatialMaps, mapIndex(task, head) + first, factors, length);
+    } else {
+      worker.dropoutFactors().factors(spatialMaps, known, first, factors, length);
+    }
+    return factors;
   }
 
   private static void scale(

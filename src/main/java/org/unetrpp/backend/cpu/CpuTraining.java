@@ -40,10 +40,6 @@ final class CpuTraining implements TrainingPrimitives {
     optimizers = new OptimizerKernels(context);
   }
 
-  ConvolutionGradients convolutions() {
-    return convolutions;
-  }
-
   NormalizationGradients normalizations() {
     return normalizations;
   }

@@ -26,6 +26,7 @@ final class DropoutFactors {
   private final long[] x1 = new long[LANES];
   private final long[] x2 = new long[LANES];
   private final long[] x3 = new long[LANES];
+  private final byte[] bits = new byte[LANES];
   private final float[] blocks = new float[LANES * BLOCK];
 
   /** The factors of a block for each combination of values left out, first value lowest. */
@@ -39,26 +40,64 @@ final class DropoutFactors {
    * @param first index of the first
    */
   void factors(Dropout dropout, long first, float[] factors, int count) {
-    if (probability != dropout.probability()) {
-      probability = dropout.probability();
-      combine((float) (1 / (1 - probability)));
-    }
-    long threshold = Math.round(probability * (HALF_WORD + 1));
+    prepare(dropout);
     int done = 0;
     while (done < count) {
       long number = (first + done) / BLOCK;
       int skip = (int) ((first + done) % BLOCK);
       int run = Math.min(blocks.length - skip, count - done);
       int lanes = Math.ceilDiv(skip + run, BLOCK);
-      randomize(dropout, number, lanes);
-      compare(x0, x1, x2, x3, threshold, lanes);
-      if (skip + run == lanes * BLOCK && skip == 0) {
-        select(factors, done, lanes);
+      bits(dropout, number, lanes, bits, 0);
+      if (skip == 0 && run == lanes * BLOCK) {
+        select(bits, 0, factors, done, lanes);
       } else {
-        select(blocks, 0, lanes);
+        select(bits, 0, blocks, 0, lanes);
         System.arraycopy(blocks, skip, factors, done, run);
       }
       done += run;
+    }
+  }
+
+  /**
+   * Which of some values are left out: a bit for each, the first in the lowest.
+   *
+   * @param first index of the first value, a multiple of {@link DropoutMask#BLOCK}
+   * @param count values, as many blocks of them
+   */
+  byte[] bits(Dropout dropout, long first, int count) {
+    byte[] result = new byte[count / BLOCK];
+    for (int done = 0; done < result.length; done += LANES) {
+      int lanes = Math.min(LANES, result.length - done);
+      bits(dropout, first / BLOCK + done, lanes, result, done);
+    }
+    return result;
+  }
+
+  /**
+   * Writes the factors of values whose bits are known.
+   *
+   * @param first value among those, a multiple of {@link DropoutMask#BLOCK}
+   * @param count values, as many blocks of them
+   */
+  void factors(Dropout dropout, byte[] known, int first, float[] factors, int count) {
+    prepare(dropout);
+    select(known, first / BLOCK, factors, 0, count / BLOCK);
+  }
+
+  private void prepare(Dropout dropout) {
+    if (probability != dropout.probability()) {
+      probability = dropout.probability();
+      combine((float) (1 / (1 - probability)));
+    }
+  }
+
+  /** The bits of some blocks, from block {@code number} on. */
+  private void bits(Dropout dropout, long number, int lanes, byte[] to, int at) {
+    randomize(dropout, number, lanes);
+    long threshold = Math.round(dropout.probability() * (HALF_WORD + 1));
+    compare(x0, x1, x2, x3, threshold, lanes);
+    for (int i = 0; i < lanes; i++) {
+      to[at + i] = (byte) x0[i];
     }
   }
 
@@ -122,10 +161,10 @@ final class DropoutFactors {
   }
 
   /** The factors of each block; eight moves take less time than the call of a copy. */
-  private void select(float[] to, int at, int lanes) {
+  private void select(byte[] known, int first, float[] to, int at, int lanes) {
     float[] from = combinations;
     for (int i = 0; i < lanes; i++) {
-      int source = (int) x0[i] * BLOCK;
+      int source = Byte.toUnsignedInt(known[first + i]) * BLOCK;
       int target = at + i * BLOCK;
       to[target] = from[source];
       to[target + 1] = from[source + 1];

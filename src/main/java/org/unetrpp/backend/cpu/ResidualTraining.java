@@ -93,7 +93,6 @@ final class ResidualTraining {
     private final Affine[] affines1;
     private final Affine[] affines2;
 
-    @SuppressWarnings("NullAway") // the norms come from the convolutions that follow
     Call(Buffer x, ResidualBlockParameters p, Dropout dropout, Buffer y, Grid grid) {
       this.x = x;
       this.p = p;
