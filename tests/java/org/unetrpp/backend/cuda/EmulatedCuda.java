@@ -5,6 +5,8 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
+import org.unetrpp.backend.Backend;
+import org.unetrpp.backend.TrainingBoxes;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
 import org.unetrpp.backend.cuda.driver.JcudaDriver;
 import org.unetrpp.memory.DType;
@@ -41,6 +43,15 @@ public final class EmulatedCuda {
   public static CudaBackend open(DType computeType) {
     CudaDriver driver = GPU == null ? new EmulatedDriver(MEMORY) : poisonedGpu();
     return new CudaBackend(driver, computeType, DeviceMemory.unpooled(driver));
+  }
+
+  /**
+   * The boxes of a device in training mode, with primitives that may be watched.
+   *
+   * @param primitives on the memory of {@code backend}
+   */
+  public static TrainingBoxes trainingBoxes(CudaBackend backend, Backend primitives) {
+    return new CudaTrainingBoxes(backend, primitives);
   }
 
   /** The GPU with fresh memory that is full of NaN, as an emulated device's is. */
