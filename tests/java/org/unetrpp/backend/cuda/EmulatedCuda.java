@@ -36,12 +36,24 @@ public final class EmulatedCuda {
   }
 
   /**
-   * A backend whose every fresh buffer is full of NaN, and if emulated lies between guard pages.
+   * A backend whose every fresh buffer is full of NaN, and if emulated lies between guard pages;
+   * then threads take turns from the last to the first in bfloat16, so that a barrier that a kernel
+   * lacks is missed by one of the two types.
+   */
+  @MustBeClosed
+  public static CudaBackend open(DType computeType) {
+    return open(computeType, computeType == DType.BFLOAT16);
+  }
+
+  /**
+   * The same with another order.
+   *
+   * @param backwards whether an emulated device's threads take turns from the last to the first
    */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // the backend closes the driver
-  public static CudaBackend open(DType computeType) {
-    CudaDriver driver = GPU == null ? new EmulatedDriver(MEMORY) : poisonedGpu();
+  public static CudaBackend open(DType computeType, boolean backwards) {
+    CudaDriver driver = GPU == null ? new EmulatedDriver(MEMORY, backwards) : poisonedGpu();
     return new CudaBackend(driver, computeType, DeviceMemory.unpooled(driver));
   }
 
