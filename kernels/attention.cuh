@@ -88,8 +88,8 @@ __device__ __forceinline__ void each_run(int columns, Body body) {
 /// Calls sink(row, column, value) for each value of the warp's rows times a matrix.
 template <typename Sink>
 __device__ __forceinline__ void multiply(const float* rows, int stride, int terms,
-                                         const float* __restrict__ matrix,
-                                         long long matrix_stride, int columns, Sink sink) {
+                                         const float* __restrict__ matrix, long long matrix_stride,
+                                         int columns, Sink sink) {
   each_run(columns, [&](auto wide, int first) {
     constexpr int kWide = decltype(wide)::value;
     float sums[kRows][kWide] = {};
@@ -121,8 +121,8 @@ __device__ __forceinline__ void multiply_heads(const float* rows, int stride, in
     const int column = first + static_cast<int>(threadIdx.x);
     const int head = min(column, columns - 1) / head_columns;
     float sums[kRows][1] = {};
-    add_products<1>(rows + head * head_stride, stride, terms, matrix, matrix_stride, first,
-                    columns, sums);
+    add_products<1>(rows + head * head_stride, stride, terms, matrix, matrix_stride, first, columns,
+                    sums);
 #pragma unroll
     for (int i = 0; i < kRows; i++) {
       if (column < columns) sink(i, column, sums[i][0]);
@@ -132,8 +132,8 @@ __device__ __forceinline__ void multiply_heads(const float* rows, int stride, in
 
 /// What normalizes a token, t = x + positions: mean and 1 / standard deviation. By a whole warp.
 template <typename T>
-__device__ __forceinline__ float2 token_statistics(const T* x, const float* positions,
-                                                   int channels, float epsilon) {
+__device__ __forceinline__ float2 token_statistics(const T* x, const float* positions, int channels,
+                                                   float epsilon) {
   float sum = 0.0f;
   for (int c = threadIdx.x; c < channels; c += kWarpSize) sum += to_float(x[c]) + positions[c];
   const float mean = warp_sum(sum) / channels;
@@ -198,10 +198,9 @@ __device__ __forceinline__ void load_rows(const float* from, long long from_stri
 /// to[i][j] = sum_t a[t][i] * value(b[t][i / d][j]), or that is added where the sum is not fresh.
 template <int kHigh, typename Value>
 __device__ __forceinline__ void add_outer_products_high(const float* a, int a_stride, int rows,
-                                                        const float* b, int b_stride,
-                                                        int head_rows, int head_stride,
-                                                        int columns, int tokens, bool fresh,
-                                                        float* to, Value value) {
+                                                        const float* b, int b_stride, int head_rows,
+                                                        int head_stride, int columns, int tokens,
+                                                        bool fresh, float* to, Value value) {
   const int quads = (columns + 3) / 4;
   const int tasks = rows / kHigh * quads;
   for (int task = thread_in_block(); task < tasks; task += block_threads()) {
@@ -350,8 +349,8 @@ __device__ __forceinline__ bool is_dropped(float value) { return __float_as_int(
 }  // namespace
 
 #define MASK_PARAMETERS long long seed, long long step, int layer, int threshold, float scale
-#define MASK_ARGUMENT                                                                   \
-  Mask {                                                                                \
-    static_cast<unsigned long long>(seed), static_cast<unsigned long long>(step),       \
-        static_cast<unsigned>(layer), static_cast<unsigned>(threshold), scale           \
+#define MASK_ARGUMENT                                                             \
+  Mask {                                                                          \
+    static_cast<unsigned long long>(seed), static_cast<unsigned long long>(step), \
+        static_cast<unsigned>(layer), static_cast<unsigned>(threshold), scale     \
   }

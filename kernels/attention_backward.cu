@@ -68,8 +68,7 @@ __device__ void attention_output_backward(const Tokens<T>& tokens, const T* dy, 
     const bool fresh = step == 0;
     __syncthreads();  // the tile before is summed
     tokens.load(first, normalized + warp_row * stride, stride);
-    load_rows(spatial, channels, first, tokens.count, channels, branch + warp_row * stride,
-              stride);
+    load_rows(spatial, channels, first, tokens.count, channels, branch + warp_row * stride, stride);
     for (int i = 0; i < kRows; i++) {
       const int token = first + i;
       const long long at = static_cast<long long>(token) * channels;
@@ -123,8 +122,8 @@ __device__ void attention_tokens_backward(
     const Tokens<T>& tokens, const float* __restrict__ qkvv_transposed,
     const float* __restrict__ keys, const float* __restrict__ keys_transposed,
     const float* __restrict__ values, const float* __restrict__ dspatial, float* dqueries,
-    float* partials, const Mask& mask, int heads, int projected, int block_heads,
-    int group_heads, int block_tiles) {
+    float* partials, const Mask& mask, int heads, int projected, int block_heads, int group_heads,
+    int block_tiles) {
   DYNAMIC_SHARED(float, shared);
   const int channels = tokens.channels;
   const int d = channels / heads;
@@ -167,16 +166,14 @@ __device__ void attention_tokens_backward(
     __syncthreads();  // the tile before is summed
     tokens.load(first, rows, stride);
     __syncwarp();
-    multiply(rows, stride, channels, qkvv_transposed + first_head * d, 4ll * channels, columns,
-             [&](int i, int column, float value) {
-               query_rows[i * query_stride + column] = value;
-             });
+    multiply(
+        rows, stride, channels, qkvv_transposed + first_head * d, 4ll * channels, columns,
+        [&](int i, int column, float value) { query_rows[i * query_stride + column] = value; });
     for (int i = thread_in_block(); i < columns * tile; i += block_threads()) {
       const int token = tile_first + i % tile;
       const int head = first_head + i / tile / d;
       const int in_head = i / tile % d;
-      const long long at =
-          (static_cast<long long>(in_head) * heads + head) * tokens.count + token;
+      const long long at = (static_cast<long long>(in_head) * heads + head) * tokens.count + token;
       outputs[i % tile * query_stride + i / tile] = token < tokens.count ? dspatial[at] : 0.0f;
     }
     __syncthreads();
@@ -237,14 +234,14 @@ __device__ void attention_tokens_backward(
         }
       }
       __syncwarp();
-      multiply_heads(map_rows, map_stride, group_end - group, head_stride, d, projected,
-                     keys_transposed + group * d, channels, [&](int i, int column, float value) {
-                       gradient_rows[i * query_stride + at + column] = value;
-                       if (first + i < tokens.count) {
-                         dqueries[static_cast<long long>(first + i) * channels + group * d +
-                                  column] = value;
-                       }
-                     });
+      multiply_heads(
+          map_rows, map_stride, group_end - group, head_stride, d, projected,
+          keys_transposed + group * d, channels, [&](int i, int column, float value) {
+            gradient_rows[i * query_stride + at + column] = value;
+            if (first + i < tokens.count) {
+              dqueries[static_cast<long long>(first + i) * channels + group * d + column] = value;
+            }
+          });
       __syncthreads();
       add_outer_products(queries + at, query_stride, group_columns, maps, map_stride, d,
                          head_stride, projected, tile, fresh, partials + group_map,
@@ -279,8 +276,8 @@ __device__ void attention_channel_maps_backward(
   const int first_channel = head * d;
   const float* query_norms = norms + item * 2 * channels + first_channel;
   const float* key_norms = query_norms + channels;
-  const float* h_sums = sums + item * (square + kOutputVectors * channels) +
-                        static_cast<long long>(half) * channels;
+  const float* h_sums =
+      sums + item * (square + kOutputVectors * channels) + static_cast<long long>(half) * channels;
   dbranch += item * square + static_cast<long long>(first_channel + first) * channels;
 
   if (half > 0) {
@@ -402,8 +399,7 @@ __device__ void attention_weights_backward(
       dtemperature = warp_sum(dtemperature);
       query_sum = warp_sum(query_sum) + temperature[head] * dtemperature;
       key_sum = warp_sum(key_sum);
-      query_factors[i] =
-          query_norm > kLeastNorm ? -query_sum / (query_norm * query_norm) : 0.0f;
+      query_factors[i] = query_norm > kLeastNorm ? -query_sum / (query_norm * query_norm) : 0.0f;
       key_factors[i] = key_norm > kLeastNorm ? -key_sum / (key_norm * key_norm) : 0.0f;
       if (threadIdx.x == 0 && there) {
         dtemperatures[item * channels + first_channel + row] = dtemperature;
@@ -441,7 +437,7 @@ __device__ void attention_weights_backward(
       }
     }
 
-    const auto mix = [&](int which, const float* rows, const float (&factors)[kRows]) {
+    const auto mix = [&](int which, const float* rows, const float(&factors)[kRows]) {
       const float* own = qkvv + which * square + first_row;
       float* to = mixed + (item * 2 + which) * square + first_row;
       multiply(rows, map_stride, d, qkvv + (1 - which) * square + head_rows, channels, channels,
@@ -524,11 +520,13 @@ __device__ void attention_sums_backward(const float* __restrict__ qkvv_transpose
 /// Adds the gradients of the output layers' rows and of gamma; four rows a warp, the items of the
 /// batch one after another. Without output layers, out_weight is null and outputs is Z.
 /// grid = ceil(C or C / 2 / rows of a block), dynamic shared memory: rows of (C).
-__device__ void attention_output_weights_backward(
-    const float* sums, const float* gamma, const float* out_weight, const float* out_bias,
-    const float* map_bias, const float* outputs, const float* __restrict__ branch_transposed,
-    float* dout_weight, float* dout_bias, float* dmap_weight, float* dmap_bias, float* dgamma,
-    int batch, int channels) {
+__device__ void attention_output_weights_backward(const float* sums, const float* gamma,
+                                                  const float* out_weight, const float* out_bias,
+                                                  const float* map_bias, const float* outputs,
+                                                  const float* __restrict__ branch_transposed,
+                                                  float* dout_weight, float* dout_bias,
+                                                  float* dmap_weight, float* dmap_bias,
+                                                  float* dgamma, int batch, int channels) {
   DYNAMIC_SHARED(float, shared);
   const int half = out_weight == nullptr ? 0 : channels / 2;
   const int count = channels - half;
@@ -709,11 +707,9 @@ __device__ void attention_input_backward(
 
     for (int which = 0; which < columns / projected; which++) {
       multiply(rows, stride, channels,
-               dprojections + item * static_cast<long long>(columns) * channels +
-                   which * projected,
-               columns, projected, [&](int i, int p, float value) {
-                 dweight_rows[i * dweight_stride + p] = value;
-               });
+               dprojections + item * static_cast<long long>(columns) * channels + which * projected,
+               columns, projected,
+               [&](int i, int p, float value) { dweight_rows[i * dweight_stride + p] = value; });
       __syncthreads();
       float* to = which == 0 ? dkeys : dvalues;
       for (int task = thread_in_block(); task < tile * projected; task += block_threads()) {
@@ -738,37 +734,39 @@ __device__ void attention_input_backward(
 }  // namespace
 
 ENTRY_BLOCKS(attention_channel_maps_backward_f32, 128, 1, const float* sums, const float* gamma,
-      const float* channel_weight, const float* maps, const float* products, const float* norms,
-      const float* temperature, const float* qkvv_transposed, float* dbranch, float* dproducts,
-      float* dtemperatures, float scale, int channels, int heads) {
+             const float* channel_weight, const float* maps, const float* products,
+             const float* norms, const float* temperature, const float* qkvv_transposed,
+             float* dbranch, float* dproducts, float* dtemperatures, float scale, int channels,
+             int heads) {
   attention_channel_maps_backward(sums, gamma, channel_weight, maps, products, norms, temperature,
                                   qkvv_transposed, dbranch, dproducts, dtemperatures, scale,
                                   channels, heads);
 }
 
 ENTRY_BLOCKS(attention_weights_backward_f32, 128, 1, const float* qkvv, const float* query_gram,
-      const float* key_gram, const float* norms, const float* keys, const float* products,
-      const float* dproducts, const float* maps, const float* dbranch, const float* sums,
-      const float* sums_transposed, const float* temperature, float* dqkvv, float* mixed,
-      float* dtemperatures, float scale, int batch, int channels, int heads, int projected,
-      int width) {
+             const float* key_gram, const float* norms, const float* keys, const float* products,
+             const float* dproducts, const float* maps, const float* dbranch, const float* sums,
+             const float* sums_transposed, const float* temperature, float* dqkvv, float* mixed,
+             float* dtemperatures, float scale, int batch, int channels, int heads, int projected,
+             int width) {
   attention_weights_backward(qkvv, query_gram, key_gram, norms, keys, products, dproducts, maps,
                              dbranch, sums, sums_transposed, temperature, dqkvv, mixed,
                              dtemperatures, scale, batch, channels, heads, projected, width);
 }
 
 ENTRY_BLOCKS(attention_sums_backward_f32, 256, 1, const float* qkvv_transposed, const float* mixed,
-      const float* norms, const float* temperature, const float* sums, float* dsums,
-      float* dprojections, float* dprojections_transposed, int channels, int heads, int projected,
-      int width) {
+             const float* norms, const float* temperature, const float* sums, float* dsums,
+             float* dprojections, float* dprojections_transposed, int channels, int heads,
+             int projected, int width) {
   attention_sums_backward(qkvv_transposed, mixed, norms, temperature, sums, dsums, dprojections,
                           dprojections_transposed, channels, heads, projected, width);
 }
 
 ENTRY_BLOCKS(attention_output_weights_backward_f32, 128, 1, const float* sums, const float* gamma,
-      const float* out_weight, const float* out_bias, const float* map_bias, const float* outputs,
-      const float* branch_transposed, float* dout_weight, float* dout_bias, float* dmap_weight,
-      float* dmap_bias, float* dgamma, int batch, int channels) {
+             const float* out_weight, const float* out_bias, const float* map_bias,
+             const float* outputs, const float* branch_transposed, float* dout_weight,
+             float* dout_bias, float* dmap_weight, float* dmap_bias, float* dgamma, int batch,
+             int channels) {
   attention_output_weights_backward(sums, gamma, out_weight, out_bias, map_bias, outputs,
                                     branch_transposed, dout_weight, dout_bias, dmap_weight,
                                     dmap_bias, dgamma, batch, channels);
@@ -777,9 +775,10 @@ ENTRY_BLOCKS(attention_output_weights_backward_f32, 128, 1, const float* sums, c
 /// Adds the gradients of the projections' biases and of the temperatures, each a sum over channels
 /// and items by one thread, in double. Both biases may be the same, or null.
 ENTRY_BLOCKS(attention_scalars_backward_f32, 128, 1, const float* sums, const float* norms,
-      const float* temperature2, const float* row_temperatures, const float* row_temperatures2,
-      float* dtemperature, float* dtemperature2, float* dkeys_bias, float* dvalues_bias, int batch,
-      int channels, int heads, int projected) {
+             const float* temperature2, const float* row_temperatures,
+             const float* row_temperatures2, float* dtemperature, float* dtemperature2,
+             float* dkeys_bias, float* dvalues_bias, int batch, int channels, int heads,
+             int projected) {
   const int i = static_cast<int>(thread_in_grid());
   const int d = channels / heads;
   const long long map_size = static_cast<long long>(channels) * projected;
@@ -817,39 +816,39 @@ ENTRY_BLOCKS(attention_scalars_backward_f32, 128, 1, const float* sums, const fl
   }
 }
 
-#define ATTENTION_BACKWARD(suffix, T)                                                            \
-  ENTRY_BLOCKS(attention_output_backward_##suffix, 256, 1, const T* x, const float* positions,    \
-        const float* norm_gamma, const float* norm_beta, const T* dy, const float* gamma,        \
-        const float* out_weight, const float* spatial, float* dspatial, float* partials,         \
-        int tokens, int channels, int block_tiles, float epsilon) {                              \
-    const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;               \
-    attention_output_backward<T>(                                                                \
-        {x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon}, dy, gamma,      \
-        out_weight, spatial, dspatial, partials, block_tiles);                                   \
-  }                                                                                              \
-  ENTRY_BLOCKS(attention_tokens_backward_##suffix, 256, 1, const T* x, const float* positions,    \
-        const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,           \
-        const float* keys, const float* keys_transposed, const float* values,                    \
-        const float* dspatial, float* dqueries, float* partials, MASK_PARAMETERS, int tokens, \
-        int channels, int heads, int projected, int block_heads, int group_heads,                \
-        int block_tiles, float epsilon) {                                                        \
-    const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;               \
-    attention_tokens_backward<T>(                                                                \
-        {x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon},                 \
-        qkvv_transposed, keys, keys_transposed, values, dspatial, dqueries, partials,            \
-        MASK_ARGUMENT, heads, projected, block_heads, group_heads, block_tiles);              \
-  }                                                                                              \
-  ENTRY_BLOCKS(attention_input_backward_##suffix, 256, 1, const T* x, const float* positions,     \
-        const float* norm_gamma, const float* norm_beta, const T* dy, const float* gamma,        \
-        const float* qkvv, const float* dqueries, const float* dsums, const float* outputs,      \
-        const float* keys, const float* values, const float* dprojections,                       \
-        const float* dprojections_transposed, T* dx, float* dpositions, float* dkeys,            \
-        float* dvalues, float* partials, int batch, int tokens, int channels, int projected,     \
-        int token_major, int half, float epsilon) {                                              \
-    attention_input_backward<T>(                                                                 \
-        {x, positions, norm_gamma, norm_beta, tokens, channels, epsilon}, dy, gamma, qkvv,       \
-        dqueries, dsums, outputs, keys, values, dprojections, dprojections_transposed, dx,       \
-        dpositions, dkeys, dvalues, partials, batch, projected, token_major, half);              \
+#define ATTENTION_BACKWARD(suffix, T)                                                              \
+  ENTRY_BLOCKS(attention_output_backward_##suffix, 256, 1, const T* x, const float* positions,     \
+               const float* norm_gamma, const float* norm_beta, const T* dy, const float* gamma,   \
+               const float* out_weight, const float* spatial, float* dspatial, float* partials,    \
+               int tokens, int channels, int block_tiles, float epsilon) {                         \
+    const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;                 \
+    attention_output_backward<T>(                                                                  \
+        {x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon}, dy, gamma,        \
+        out_weight, spatial, dspatial, partials, block_tiles);                                     \
+  }                                                                                                \
+  ENTRY_BLOCKS(attention_tokens_backward_##suffix, 256, 1, const T* x, const float* positions,     \
+               const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,      \
+               const float* keys, const float* keys_transposed, const float* values,               \
+               const float* dspatial, float* dqueries, float* partials, MASK_PARAMETERS,           \
+               int tokens, int channels, int heads, int projected, int block_heads,                \
+               int group_heads, int block_tiles, float epsilon) {                                  \
+    const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;                 \
+    attention_tokens_backward<T>(                                                                  \
+        {x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon}, qkvv_transposed,  \
+        keys, keys_transposed, values, dspatial, dqueries, partials, MASK_ARGUMENT, heads,         \
+        projected, block_heads, group_heads, block_tiles);                                         \
+  }                                                                                                \
+  ENTRY_BLOCKS(attention_input_backward_##suffix, 256, 1, const T* x, const float* positions,      \
+               const float* norm_gamma, const float* norm_beta, const T* dy, const float* gamma,   \
+               const float* qkvv, const float* dqueries, const float* dsums, const float* outputs, \
+               const float* keys, const float* values, const float* dprojections,                  \
+               const float* dprojections_transposed, T* dx, float* dpositions, float* dkeys,       \
+               float* dvalues, float* partials, int batch, int tokens, int channels,               \
+               int projected, int token_major, int half, float epsilon) {                          \
+    attention_input_backward<T>({x, positions, norm_gamma, norm_beta, tokens, channels, epsilon},  \
+                                dy, gamma, qkvv, dqueries, dsums, outputs, keys, values,           \
+                                dprojections, dprojections_transposed, dx, dpositions, dkeys,      \
+                                dvalues, partials, batch, projected, token_major, half);           \
   }
 
 ATTENTION_BACKWARD(f32, float)

@@ -29,9 +29,9 @@
 
 namespace {
 
-constexpr int kSumRows = 32;     // of the part of [G | Y] that a block makes
+constexpr int kSumRows = 32;  // of the part of [G | Y] that a block makes
 constexpr int kSumColumns = 64;
-constexpr int kSumTokens = 32;   // that are summed at once
+constexpr int kSumTokens = 32;  // that are summed at once
 constexpr int kSumWarps = 4;
 
 /// One part of [G | Y] over a run of tokens, to partials (B, runs, C, width).
@@ -128,10 +128,10 @@ __device__ void attention_sums(const T* x, const float* positions, const float* 
 __device__ void attention_projections(const float* __restrict__ qkvv,
                                       const float* __restrict__ sums, const float* keys_bias,
                                       const float* values_bias, const float* temperature,
-                                      float* query_gram, float* key_gram, float* norms,
-                                      float* keys, float* scaled, float* scaled_transposed,
-                                      float* values, float* values_transposed, int channels,
-                                      int heads, int projected, int width) {
+                                      float* query_gram, float* key_gram, float* norms, float* keys,
+                                      float* scaled, float* scaled_transposed, float* values,
+                                      float* values_transposed, int channels, int heads,
+                                      int projected, int width) {
   DYNAMIC_SHARED(float, shared);
   const int stride = tile_stride(channels);
   float* rows = shared + threadIdx.y * kRows * stride;
@@ -142,7 +142,7 @@ __device__ void attention_projections(const float* __restrict__ qkvv,
   const long long maps = static_cast<long long>(channels) * projected;
   sums += item * channels * width;
 
-  const auto weigh = [&](int which, float* gram, float (&lengths)[kRows]) {
+  const auto weigh = [&](int which, float* gram, float(&lengths)[kRows]) {
     __syncwarp();
     load_rows(qkvv + which * square, channels, first, channels, channels, rows, stride);
     __syncwarp();
@@ -201,8 +201,8 @@ __device__ void attention_channel_maps(const float* __restrict__ qkvv,
                                        const float* __restrict__ qkvv_transposed,
                                        const float* query_gram, const float* norms,
                                        const float* temperature, float* products, float* maps,
-                                       float* branch, float* branch_transposed,
-                                       const Mask& mask, int channels, int heads) {
+                                       float* branch, float* branch_transposed, const Mask& mask,
+                                       int channels, int heads) {
   DYNAMIC_SHARED(float, shared);
   const int d = channels / heads;
   const int stride = tile_stride(channels);
@@ -218,8 +218,8 @@ __device__ void attention_channel_maps(const float* __restrict__ qkvv,
   const float* query_norms = norms + item * 2 * channels + first_channel;
   const float* key_norms = query_norms + channels;
 
-  load_rows(query_gram + item * square + static_cast<long long>(first_channel) * channels,
-            channels, first, d, channels, rows, stride);
+  load_rows(query_gram + item * square + static_cast<long long>(first_channel) * channels, channels,
+            first, d, channels, rows, stride);
   __syncwarp();
   const long long row_of_maps = item * channels + first_channel + first;
   multiply(rows, stride, channels, qkvv_transposed + channels + first_channel, 4ll * channels, d,
@@ -255,15 +255,14 @@ __device__ void attention_channel_maps(const float* __restrict__ qkvv,
     }
   }
   __syncwarp();
-  multiply(map_rows, map_stride, d,
-           qkvv + 2 * square + static_cast<long long>(first_channel) * channels, channels,
-           channels, [&](int i, int column, float value) {
-             if (first + i >= d) return;
-             const int c = first_channel + first + i;
-             branch[item * square + static_cast<long long>(c) * channels + column] = value;
-             branch_transposed[item * square + static_cast<long long>(column) * channels + c] =
-                 value;
-           });
+  multiply(
+      map_rows, map_stride, d, qkvv + 2 * square + static_cast<long long>(first_channel) * channels,
+      channels, channels, [&](int i, int column, float value) {
+        if (first + i >= d) return;
+        const int c = first_channel + first + i;
+        branch[item * square + static_cast<long long>(c) * channels + column] = value;
+        branch_transposed[item * square + static_cast<long long>(column) * channels + c] = value;
+      });
 }
 
 /// Rows of Mca; four rows a warp. grid = (ceil(C / 2 / rows of a block), B), dynamic shared memory:
@@ -305,9 +304,8 @@ struct SpatialTile {
 template <typename T>
 __device__ __forceinline__ SpatialTile make_spatial_tile(
     const Tokens<T>& tokens, const float* __restrict__ qkvv_transposed,
-    const float* __restrict__ keys, const float* __restrict__ values_transposed,
-    const Mask& mask, int heads, int projected, int first_head, int end_head,
-    int block_heads, int group_heads) {
+    const float* __restrict__ keys, const float* __restrict__ values_transposed, const Mask& mask,
+    int heads, int projected, int first_head, int end_head, int block_heads, int group_heads) {
   DYNAMIC_SHARED(float, shared);
   const int channels = tokens.channels;
   const int d = channels / heads;
@@ -332,9 +330,8 @@ __device__ __forceinline__ SpatialTile make_spatial_tile(
   tokens.load(first, rows, stride);
   __syncwarp();
   multiply(rows, stride, channels, qkvv_transposed + first_head * d, 4ll * channels,
-           (end_head - first_head) * d, [&](int i, int column, float value) {
-             query_rows[i * query_stride + column] = value;
-           });
+           (end_head - first_head) * d,
+           [&](int i, int column, float value) { query_rows[i * query_stride + column] = value; });
   for (int group = first_head; group < end_head; group += group_heads) {
     const int group_end = min(group + group_heads, end_head);
     float* group_rows = query_rows + (group - first_head) * d;
@@ -346,10 +343,10 @@ __device__ __forceinline__ SpatialTile make_spatial_tile(
                     map_rows + (head - group) * head_stride, map_stride);
     }
     __syncwarp();
-    multiply_heads(
-        map_rows, map_stride, group_end - group, head_stride, d, projected,
-        values_transposed + group * d, channels,
-        [&](int i, int column, float value) { group_rows[i * query_stride + column] = value; });
+    multiply_heads(map_rows, map_stride, group_end - group, head_stride, d, projected,
+                   values_transposed + group * d, channels, [&](int i, int column, float value) {
+                     group_rows[i * query_stride + column] = value;
+                   });
   }
   __syncthreads();
   return {shared, queries, stride, query_stride, tile, static_cast<int>(blockIdx.x) * tile};
@@ -362,13 +359,13 @@ __device__ void attention_spatial(const Tokens<T>& tokens,
                                   const float* __restrict__ qkvv_transposed,
                                   const float* __restrict__ keys,
                                   const float* __restrict__ values_transposed, float* spatial,
-                                  const Mask& mask, int heads, int projected,
-                                  int block_heads, int group_heads) {
+                                  const Mask& mask, int heads, int projected, int block_heads,
+                                  int group_heads) {
   const int first_head = blockIdx.y * block_heads;
   const int end_head = min(first_head + block_heads, heads);
   const SpatialTile tile =
-      make_spatial_tile(tokens, qkvv_transposed, keys, values_transposed, mask, heads,
-                        projected, first_head, end_head, block_heads, group_heads);
+      make_spatial_tile(tokens, qkvv_transposed, keys, values_transposed, mask, heads, projected,
+                        first_head, end_head, block_heads, group_heads);
   const int d = tokens.channels / heads;
   const int columns = (end_head - first_head) * d;
   spatial += static_cast<long long>(blockIdx.z) * tokens.channels * tokens.count;
@@ -392,11 +389,10 @@ __device__ void attention_at_once(const Tokens<T>& tokens,
                                   const float* __restrict__ values_transposed,
                                   const float* __restrict__ out_transposed, const float* out_bias,
                                   const float* __restrict__ map_transposed, const float* map_bias,
-                                  const float* gamma, T* y, const Mask& mask,
-                                  int heads, int projected, int group_heads) {
-  const SpatialTile tile =
-      make_spatial_tile(tokens, qkvv_transposed, keys, values_transposed, mask, heads,
-                        projected, 0, heads, heads, group_heads);
+                                  const float* gamma, T* y, const Mask& mask, int heads,
+                                  int projected, int group_heads) {
+  const SpatialTile tile = make_spatial_tile(tokens, qkvv_transposed, keys, values_transposed, mask,
+                                             heads, projected, 0, heads, heads, group_heads);
   const int channels = tokens.channels;
   const int half = channels / 2;
   const int d = channels / heads;
@@ -498,8 +494,7 @@ __device__ void attention_output(const Tokens<T>& tokens, const float* __restric
 /// to[i] = the sum of parts[part][i] over the parts, or that is added; of each item.
 /// grid = (ceil(size / 32), B), block = (32, 8), in double and in a fixed order.
 ENTRY_BLOCKS(attention_merge_f32, 256, 1, const float* parts, float* to, int count,
-             long long part_stride,
-      long long size, int adds) {
+             long long part_stride, long long size, int adds) {
   __shared__ double sums[8][kWarpSize];
   const long long i = static_cast<long long>(blockIdx.x) * kWarpSize + threadIdx.x;
   parts += blockIdx.y * count * part_stride;
@@ -518,7 +513,7 @@ ENTRY_BLOCKS(attention_merge_f32, 256, 1, const float* parts, float* to, int cou
 /// to (columns, rows) = from (rows, columns) of each item.
 /// grid = (ceil(columns / 32), ceil(rows / 32), B), block = (32, 8).
 ENTRY_BLOCKS(attention_transpose_f32, 256, 1, const float* from, float* to, int rows, int columns,
-      long long from_stride, long long from_item) {
+             long long from_stride, long long from_item) {
   __shared__ float tile[kWarpSize][kWarpSize + 1];
   const int first_row = blockIdx.y * kWarpSize;
   const int first_column = blockIdx.x * kWarpSize;
@@ -538,69 +533,67 @@ ENTRY_BLOCKS(attention_transpose_f32, 256, 1, const float* from, float* to, int 
 }
 
 ENTRY_BLOCKS(attention_projections_f32, 128, 1, const float* qkvv, const float* sums,
-      const float* keys_bias, const float* values_bias, const float* temperature,
-      float* query_gram, float* key_gram, float* norms, float* keys, float* scaled,
-      float* scaled_transposed, float* values, float* values_transposed, int channels, int heads,
-      int projected, int width) {
+             const float* keys_bias, const float* values_bias, const float* temperature,
+             float* query_gram, float* key_gram, float* norms, float* keys, float* scaled,
+             float* scaled_transposed, float* values, float* values_transposed, int channels,
+             int heads, int projected, int width) {
   attention_projections(qkvv, sums, keys_bias, values_bias, temperature, query_gram, key_gram,
-                        norms, keys, scaled, scaled_transposed, values, values_transposed,
-                        channels, heads, projected, width);
+                        norms, keys, scaled, scaled_transposed, values, values_transposed, channels,
+                        heads, projected, width);
 }
 
 ENTRY_BLOCKS(attention_channel_maps_f32, 128, 1, const float* qkvv, const float* qkvv_transposed,
-      const float* query_gram, const float* norms, const float* temperature, float* products,
-      float* maps, float* branch, float* branch_transposed, MASK_PARAMETERS, int channels,
-      int heads) {
+             const float* query_gram, const float* norms, const float* temperature, float* products,
+             float* maps, float* branch, float* branch_transposed, MASK_PARAMETERS, int channels,
+             int heads) {
   attention_channel_maps(qkvv, qkvv_transposed, query_gram, norms, temperature, products, maps,
                          branch, branch_transposed, MASK_ARGUMENT, channels, heads);
 }
 
 ENTRY_BLOCKS(attention_output_maps_f32, 256, 1, const float* weight, const float* branch,
-             float* map,
-      float* map_transposed, int channels) {
+             float* map, float* map_transposed, int channels) {
   attention_output_maps(weight, branch, map, map_transposed, channels);
 }
 
-#define ATTENTION(suffix, T)                                                                    \
-  ENTRY_BLOCKS(attention_sums_##suffix, 128, 1, const T* x, const float* positions,               \
-        const float* norm_gamma, const float* norm_beta, const float* keys,                     \
-        const float* values, float* partials, int tokens, int channels, int projected,          \
-        int token_major, int run, float epsilon) {                                              \
-    attention_sums<T>(x, positions, norm_gamma, norm_beta, keys, values, partials, tokens,      \
-                      channels, projected, token_major, run, epsilon);                          \
-  }                                                                                             \
-  ENTRY_BLOCKS(attention_spatial_##suffix, 256, 1, const T* x, const float* positions,            \
-        const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,          \
-        const float* keys, const float* values_transposed, float* spatial, MASK_PARAMETERS,  \
-        int tokens, int channels, int heads, int projected, int block_heads, int group_heads,   \
-        float epsilon) {                                                                        \
-    const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;              \
-    attention_spatial<T>(                                                                       \
-        {x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon},                \
-        qkvv_transposed, keys, values_transposed, spatial, MASK_ARGUMENT, heads, projected,  \
-        block_heads, group_heads);                                                              \
-  }                                                                                             \
-  ENTRY_BLOCKS(attention_at_once_##suffix, 256, 1, const T* x, const float* positions,            \
-        const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,          \
-        const float* keys, const float* values_transposed, const float* out_transposed,         \
-        const float* out_bias, const float* map_transposed, const float* map_bias,              \
-        const float* gamma, T* y, MASK_PARAMETERS, int tokens, int channels, int heads,      \
-        int projected, int group_heads, float epsilon) {                                        \
-    const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;              \
-    attention_at_once<T>(                                                                       \
-        {x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon},                \
-        qkvv_transposed, keys, values_transposed, out_transposed, out_bias, map_transposed,     \
-        map_bias, gamma, y, MASK_ARGUMENT, heads, projected, group_heads);                   \
-  }                                                                                             \
-  ENTRY_BLOCKS(attention_output_##suffix, 256, 1, const T* x, const float* positions,             \
-        const float* norm_gamma, const float* norm_beta, const float* spatial,                  \
-        const float* out_transposed, const float* out_bias, const float* map_transposed,        \
-        const float* map_bias, const float* gamma, T* y, int tokens, int channels,              \
-        int block_columns, float epsilon) {                                                     \
-    const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;              \
-    attention_output<T>({x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon}, \
-                        spatial, out_transposed, out_bias, map_transposed, map_bias, gamma, y,  \
-                        block_columns);                                                         \
+#define ATTENTION(suffix, T)                                                                       \
+  ENTRY_BLOCKS(attention_sums_##suffix, 128, 1, const T* x, const float* positions,                \
+               const float* norm_gamma, const float* norm_beta, const float* keys,                 \
+               const float* values, float* partials, int tokens, int channels, int projected,      \
+               int token_major, int run, float epsilon) {                                          \
+    attention_sums<T>(x, positions, norm_gamma, norm_beta, keys, values, partials, tokens,         \
+                      channels, projected, token_major, run, epsilon);                             \
+  }                                                                                                \
+  ENTRY_BLOCKS(attention_spatial_##suffix, 256, 1, const T* x, const float* positions,             \
+               const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,      \
+               const float* keys, const float* values_transposed, float* spatial, MASK_PARAMETERS, \
+               int tokens, int channels, int heads, int projected, int block_heads,                \
+               int group_heads, float epsilon) {                                                   \
+    const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;                 \
+    attention_spatial<T>({x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon},  \
+                         qkvv_transposed, keys, values_transposed, spatial, MASK_ARGUMENT, heads,  \
+                         projected, block_heads, group_heads);                                     \
+  }                                                                                                \
+  ENTRY_BLOCKS(attention_at_once_##suffix, 256, 1, const T* x, const float* positions,             \
+               const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,      \
+               const float* keys, const float* values_transposed, const float* out_transposed,     \
+               const float* out_bias, const float* map_transposed, const float* map_bias,          \
+               const float* gamma, T* y, MASK_PARAMETERS, int tokens, int channels, int heads,     \
+               int projected, int group_heads, float epsilon) {                                    \
+    const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;                 \
+    attention_at_once<T>({x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon},  \
+                         qkvv_transposed, keys, values_transposed, out_transposed, out_bias,       \
+                         map_transposed, map_bias, gamma, y, MASK_ARGUMENT, heads, projected,      \
+                         group_heads);                                                             \
+  }                                                                                                \
+  ENTRY_BLOCKS(attention_output_##suffix, 256, 1, const T* x, const float* positions,              \
+               const float* norm_gamma, const float* norm_beta, const float* spatial,              \
+               const float* out_transposed, const float* out_bias, const float* map_transposed,    \
+               const float* map_bias, const float* gamma, T* y, int tokens, int channels,          \
+               int block_columns, float epsilon) {                                                 \
+    const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;                 \
+    attention_output<T>({x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon},   \
+                        spatial, out_transposed, out_bias, map_transposed, map_bias, gamma, y,     \
+                        block_columns);                                                            \
   }
 
 ATTENTION(f32, float)

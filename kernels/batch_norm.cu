@@ -39,24 +39,24 @@ __device__ __forceinline__ void batch_norm_forward(const T* x, const float* gamm
 
 }  // namespace
 
-#define BATCH_NORM(suffix, T)                                                                   \
-  ENTRY(batch_norm_forward_##suffix, kRowThreads, const T* x, const float* gamma,               \
-        const float* beta, const float* mean, const float* variance, const T* residual, T* y,   \
-        long long rows, int chunk, int channels, int packed, float epsilon, float slope) { \
-    if (packed) {                                                                               \
-      batch_norm_forward<T, kPack>(x, gamma, beta, mean, variance, residual, y, rows, chunk,    \
-                                   channels, epsilon, slope);                                   \
-    } else {                                                                                    \
-      batch_norm_forward<T, 1>(x, gamma, beta, mean, variance, residual, y, rows, chunk,        \
-                               channels, epsilon, slope);                                       \
-    }                                                                                           \
+#define BATCH_NORM(suffix, T)                                                                      \
+  ENTRY(batch_norm_forward_##suffix, kRowThreads, const T* x, const float* gamma,                  \
+        const float* beta, const float* mean, const float* variance, const T* residual, T* y,      \
+        long long rows, int chunk, int channels, int packed, float epsilon, float slope) {         \
+    if (packed) {                                                                                  \
+      batch_norm_forward<T, kPack>(x, gamma, beta, mean, variance, residual, y, rows, chunk,       \
+                                   channels, epsilon, slope);                                      \
+    } else {                                                                                       \
+      batch_norm_forward<T, 1>(x, gamma, beta, mean, variance, residual, y, rows, chunk, channels, \
+                               epsilon, slope);                                                    \
+    }                                                                                              \
   }
 
 BATCH_NORM(f32, float)
 BATCH_NORM(bf16, bfloat16)
 
-ENTRY(batch_norm_update, 256, const float2* partials, float* mean, float* variance,
-      long long rows, int chunk, int chunks, int channels, float momentum) {
+ENTRY(batch_norm_update, 256, const float2* partials, float* mean, float* variance, long long rows,
+      int chunk, int chunks, int channels, float momentum) {
   const int channel = blockIdx.x * blockDim.y + threadIdx.y;
   if (channel >= channels) return;  // whole warps leave together, so warp_merge stays legal
   Moments moments = {};

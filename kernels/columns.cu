@@ -51,8 +51,7 @@ __device__ __forceinline__ void add_bias(T* x, const float* bias, long long stri
 template <typename T, int V, bool kProducts>
 __device__ __forceinline__ void sum_chunk(const T* x, long long x_stride, const T* y,
                                           long long y_stride, float* partials, float* sums,
-                                          long long rows, int chunk, int columns,
-                                          Sum* scratch) {
+                                          long long rows, int chunk, int columns, Sum* scratch) {
   const RowWalk<V> walk(rows, chunk, columns);
   const long long x_step = walk.lanes * x_stride;
   const long long y_step = walk.lanes * y_stride;
@@ -175,62 +174,62 @@ __device__ __forceinline__ void columns_factors(const float* partials, const T* 
 
 }  // namespace
 
-#define COLUMNS(suffix, T)                                                                       \
-  ENTRY(columns_add_bias_##suffix, kRowThreads, T* x, const float* bias, long long stride,       \
-        long long rows, int chunk, int columns, int packed) {                              \
-    if (packed) {                                                                                \
-      add_bias<T, kPack>(x, bias, stride, rows, chunk, columns);                                 \
-    } else {                                                                                     \
-      add_bias<T, 1>(x, bias, stride, rows, chunk, columns);                                     \
-    }                                                                                            \
-  }                                                                                              \
-  ENTRY(columns_sum_##suffix, kRowThreads, const T* x, float* partials, float* sums,             \
-        long long stride, long long rows, int chunk, int columns, int packed) {            \
-    __shared__ Sum scratch[kPack * kRowThreads];                                                 \
-    if (packed) {                                                                                \
-      sum_chunk<T, kPack, false>(x, stride, nullptr, 0, partials, sums, rows, chunk, columns,    \
-                                 scratch);                                                       \
-    } else {                                                                                     \
-      sum_chunk<T, 1, false>(x, stride, nullptr, 0, partials, sums, rows, chunk, columns,        \
-                             scratch);                                                           \
-    }                                                                                            \
-  }                                                                                              \
-  ENTRY(columns_product_##suffix, kRowThreads, const T* x, const T* y, float* partials,          \
-        long long x_stride, long long y_stride, long long rows, int chunk, int columns,    \
-        int packed) {                                                                            \
-    __shared__ Sum scratch[kPack * kRowThreads];                                                 \
-    if (packed) {                                                                                \
-      sum_chunk<T, kPack, true>(x, x_stride, y, y_stride, partials, nullptr, rows, chunk,        \
-                                columns, scratch);                                               \
-    } else {                                                                                     \
-      sum_chunk<T, 1, true>(x, x_stride, y, y_stride, partials, nullptr, rows, chunk, columns,   \
-                            scratch);                                                            \
-    }                                                                                            \
-  }                                                                                              \
-  ENTRY(columns_scale_##suffix, kRowThreads, T* x, const float* factors, long long stride,       \
-        long long rows, int chunk, int columns, int packed) {                              \
-    if (packed) {                                                                                \
-      scale_columns<T, kPack>(x, factors, stride, rows, chunk, columns);                         \
-    } else {                                                                                     \
-      scale_columns<T, 1>(x, factors, stride, rows, chunk, columns);                             \
-    }                                                                                            \
-  }                                                                                              \
-  ENTRY(columns_backward_##suffix, kRowThreads, T* dy, const T* y, const float2* factors,        \
-        long long dy_stride, long long y_stride, long long rows, int chunk, int columns,   \
-        int packed) {                                                                            \
-    if (packed) {                                                                                \
-      normalize_backward<T, kPack>(dy, dy_stride, y, y_stride, factors, rows, chunk, columns);   \
-    } else {                                                                                     \
-      normalize_backward<T, 1>(dy, dy_stride, y, y_stride, factors, rows, chunk, columns);       \
-    }                                                                                            \
-  }                                                                                              \
-  ENTRY(columns_norms_##suffix, 256, const float* partials, T* norms, float* factors, int chunks, \
-        int columns) {                                                                           \
-    columns_norms<T>(partials, norms, factors, chunks, columns);                                 \
-  }                                                                                              \
-  ENTRY(columns_factors_##suffix, 256, const float* partials, const T* norms, float2* factors,   \
-        int chunks, int columns) {                                                               \
-    columns_factors<T>(partials, norms, factors, chunks, columns);                               \
+#define COLUMNS(suffix, T)                                                                         \
+  ENTRY(columns_add_bias_##suffix, kRowThreads, T* x, const float* bias, long long stride,         \
+        long long rows, int chunk, int columns, int packed) {                                      \
+    if (packed) {                                                                                  \
+      add_bias<T, kPack>(x, bias, stride, rows, chunk, columns);                                   \
+    } else {                                                                                       \
+      add_bias<T, 1>(x, bias, stride, rows, chunk, columns);                                       \
+    }                                                                                              \
+  }                                                                                                \
+  ENTRY(columns_sum_##suffix, kRowThreads, const T* x, float* partials, float* sums,               \
+        long long stride, long long rows, int chunk, int columns, int packed) {                    \
+    __shared__ Sum scratch[kPack * kRowThreads];                                                   \
+    if (packed) {                                                                                  \
+      sum_chunk<T, kPack, false>(x, stride, nullptr, 0, partials, sums, rows, chunk, columns,      \
+                                 scratch);                                                         \
+    } else {                                                                                       \
+      sum_chunk<T, 1, false>(x, stride, nullptr, 0, partials, sums, rows, chunk, columns,          \
+                             scratch);                                                             \
+    }                                                                                              \
+  }                                                                                                \
+  ENTRY(columns_product_##suffix, kRowThreads, const T* x, const T* y, float* partials,            \
+        long long x_stride, long long y_stride, long long rows, int chunk, int columns,            \
+        int packed) {                                                                              \
+    __shared__ Sum scratch[kPack * kRowThreads];                                                   \
+    if (packed) {                                                                                  \
+      sum_chunk<T, kPack, true>(x, x_stride, y, y_stride, partials, nullptr, rows, chunk, columns, \
+                                scratch);                                                          \
+    } else {                                                                                       \
+      sum_chunk<T, 1, true>(x, x_stride, y, y_stride, partials, nullptr, rows, chunk, columns,     \
+                            scratch);                                                              \
+    }                                                                                              \
+  }                                                                                                \
+  ENTRY(columns_scale_##suffix, kRowThreads, T* x, const float* factors, long long stride,         \
+        long long rows, int chunk, int columns, int packed) {                                      \
+    if (packed) {                                                                                  \
+      scale_columns<T, kPack>(x, factors, stride, rows, chunk, columns);                           \
+    } else {                                                                                       \
+      scale_columns<T, 1>(x, factors, stride, rows, chunk, columns);                               \
+    }                                                                                              \
+  }                                                                                                \
+  ENTRY(columns_backward_##suffix, kRowThreads, T* dy, const T* y, const float2* factors,          \
+        long long dy_stride, long long y_stride, long long rows, int chunk, int columns,           \
+        int packed) {                                                                              \
+    if (packed) {                                                                                  \
+      normalize_backward<T, kPack>(dy, dy_stride, y, y_stride, factors, rows, chunk, columns);     \
+    } else {                                                                                       \
+      normalize_backward<T, 1>(dy, dy_stride, y, y_stride, factors, rows, chunk, columns);         \
+    }                                                                                              \
+  }                                                                                                \
+  ENTRY(columns_norms_##suffix, 256, const float* partials, T* norms, float* factors, int chunks,  \
+        int columns) {                                                                             \
+    columns_norms<T>(partials, norms, factors, chunks, columns);                                   \
+  }                                                                                                \
+  ENTRY(columns_factors_##suffix, 256, const float* partials, const T* norms, float2* factors,     \
+        int chunks, int columns) {                                                                 \
+    columns_factors<T>(partials, norms, factors, chunks, columns);                                 \
   }
 
 COLUMNS(f32, float)

@@ -13,7 +13,7 @@
 // there are for those, where else it may spill some to make room for more blocks.
 #define ENTRY_BLOCKS(name, threads, blocks, ...) \
   extern "C" __global__ void __launch_bounds__(threads, blocks) name(__VA_ARGS__)
-#define DYNAMIC_SHARED(type, name)                     \
+#define DYNAMIC_SHARED(type, name)                              \
   extern __shared__ __align__(16) unsigned char name##_bytes[]; \
   type* const name = reinterpret_cast<type*>(name##_bytes)
 #else

@@ -46,9 +46,9 @@
 
 namespace {
 
-constexpr int kChunk = 8;       // channels that a tiled kernel has in shared memory
-constexpr int kTaps = 27;       // of 3x3x3
-constexpr int kDepth = 16;      // terms that a gathering kernel has in shared memory
+constexpr int kChunk = 8;   // channels that a tiled kernel has in shared memory
+constexpr int kTaps = 27;   // of 3x3x3
+constexpr int kDepth = 16;  // terms that a gathering kernel has in shared memory
 constexpr int kThreads = 128;
 constexpr int kFlushSteps = 16;
 constexpr int kNowhere = -(1 << 29);  // a coordinate that is outside with any tap added
@@ -130,8 +130,7 @@ __device__ void forward_tiled(const T* __restrict__ x, const float* __restrict__
         const int voxel = i / channels;
         const int c = i % channels;
         const long long from = source(voxel);
-        halo[c * kPlane + place(voxel)] =
-            from < 0 ? 0.0f : to_float(x[from + first_channel + c]);
+        halo[c * kPlane + place(voxel)] = from < 0 ? 0.0f : to_float(x[from + first_channel + c]);
       }
     }
     for (int i = thread; i < kTaps * kChunk * kQuads; i += kThreads) {
@@ -248,8 +247,8 @@ __device__ __forceinline__ int4 origin_of(Digits voxel, const Geometry& g, int c
 template <typename T, int kRows, int kColumns, bool kBackward>
 __device__ void forward_gather(const T* __restrict__ x, const float* __restrict__ weight,
                                const float* __restrict__ bias, T* y, float* partials,
-                               long long rows, const Geometry g, int in_channels,
-                               int out_channels, int padded, int steps_per_split) {
+                               long long rows, const Geometry g, int in_channels, int out_channels,
+                               int padded, int steps_per_split) {
   static_assert(kRows * kColumns / 16 == kThreads, "a thread for 4 x 4 sums");
   constexpr int kPitch = kRows + 4;
   __shared__ float4 left_quads[kDepth * kPitch / 4];
@@ -296,10 +295,9 @@ __device__ void forward_gather(const T* __restrict__ x, const float* __restrict_
     const int count = min(kDepth, end - first);
     const long long tap_start = kBackward ? 0 : offset_of(tap, g.in, in_channels);
     for (int row = thread / kDepth; row < kRows; row += kThreads / kDepth) {
-      left[k * kPitch + row] =
-          k < count ? gathered<kBackward>(x, origins[row], starts[row], tap, tap_start, g,
-                                          in_channels)
-                    : 0.0f;
+      left[k * kPitch + row] = k < count ? gathered<kBackward>(x, origins[row], starts[row], tap,
+                                                               tap_start, g, in_channels)
+                                         : 0.0f;
     }
     tap = add(tap, step, radices);
     for (int i = thread; i < kDepth * kColumns / 4; i += kThreads) {
@@ -401,8 +399,8 @@ __device__ void backward_weights_tiled(const T* __restrict__ x, const T* __restr
   const int kd = thread / (kQuads * kQuads) / 3;
   const int first_in = blockIdx.y * kWeightChannels;
   const int first_out = blockIdx.z * kWeightChannels;
-  const bool has_sums = first_in + in_quad * 4 < in_channels &&
-                        first_out + out_quad * 4 < out_channels;
+  const bool has_sums =
+      first_in + in_quad * 4 < in_channels && first_out + out_quad * 4 < out_channels;
   const bool has_bias = with_bias && blockIdx.y == 0 && thread < kWeightChannels;
   const bool x_at_once = in_channels % 4 == 0 && is_aligned(x);
   const bool dy_at_once = out_channels % 4 == 0 && is_aligned(dy);
@@ -500,10 +498,9 @@ __device__ void backward_weights_tiled(const T* __restrict__ x, const T* __restr
 
 template <typename T>
 __device__ void backward_weights_gather(const T* __restrict__ x, const T* __restrict__ dy,
-                                        float* partials, long long partial_stride,
-                                        long long voxels, const Geometry g, int in_channels,
-                                        int out_channels, long long voxels_per_split,
-                                        int with_bias) {
+                                        float* partials, long long partial_stride, long long voxels,
+                                        const Geometry g, int in_channels, int out_channels,
+                                        long long voxels_per_split, int with_bias) {
   constexpr int kRows = 64;
   constexpr int kColumns = 32;
   constexpr int kPitch = kRows + 4;
@@ -525,8 +522,7 @@ __device__ void backward_weights_gather(const T* __restrict__ x, const T* __rest
 
   const int staged_row = thread % kRows;
   const bool row_is_there = first_row + staged_row < rows;
-  const Digits tap =
-      to_digits(first_row + staged_row, {g.kernel.h, g.kernel.w, in_channels});
+  const Digits tap = to_digits(first_row + staged_row, {g.kernel.h, g.kernel.w, in_channels});
   const long long tap_start = offset_of(tap, g.in, in_channels);
 
   const long long first_voxel = blockIdx.x * voxels_per_split;
@@ -588,63 +584,62 @@ __device__ void backward_weights_gather(const T* __restrict__ x, const T* __rest
 
 }  // namespace
 
-#define FORWARD_TILED(size, tile_depth, tile_height, tile_width, columns, suffix, T)             \
-  ENTRY_BLOCKS(convolution_forward_tiled_##size##_##suffix, 128, 4, const T* x,                  \
-               const float* weight, const float* bias, T* y, float* partials, int batch,         \
-               int depth, int height, int width, int in_channels, int out_channels, int padded,  \
-               int chunks_per_split) {                                                           \
-    forward_tiled<T, tile_depth, tile_height, tile_width, columns>(                              \
-        x, weight, bias, y, partials, batch, {depth, height, width}, in_channels, out_channels,  \
-        padded, chunks_per_split);                                                               \
+#define FORWARD_TILED(size, tile_depth, tile_height, tile_width, columns, suffix, T)            \
+  ENTRY_BLOCKS(convolution_forward_tiled_##size##_##suffix, 128, 4, const T* x,                 \
+               const float* weight, const float* bias, T* y, float* partials, int batch,        \
+               int depth, int height, int width, int in_channels, int out_channels, int padded, \
+               int chunks_per_split) {                                                          \
+    forward_tiled<T, tile_depth, tile_height, tile_width, columns>(                             \
+        x, weight, bias, y, partials, batch, {depth, height, width}, in_channels, out_channels, \
+        padded, chunks_per_split);                                                              \
   }
 
-#define GEOMETRY_PARAMETERS                                                                      \
-  int in_depth, int in_height, int in_width, int out_depth, int out_height, int out_width,       \
-      int kernel_depth, int kernel_height, int kernel_width, int stride_depth,                   \
-      int stride_height, int stride_width, int padding_depth, int padding_height,                \
-      int padding_width
+#define GEOMETRY_PARAMETERS                                                                       \
+  int in_depth, int in_height, int in_width, int out_depth, int out_height, int out_width,        \
+      int kernel_depth, int kernel_height, int kernel_width, int stride_depth, int stride_height, \
+      int stride_width, int padding_depth, int padding_height, int padding_width
 
-#define GEOMETRY                                                                                 \
-  {                                                                                              \
-    {in_depth, in_height, in_width}, {out_depth, out_height, out_width},                         \
+#define GEOMETRY                                                                                  \
+  {                                                                                               \
+    {in_depth, in_height, in_width}, {out_depth, out_height, out_width},                          \
         {kernel_depth, kernel_height, kernel_width}, {stride_depth, stride_height, stride_width}, \
-        {padding_depth, padding_height, padding_width}                                           \
+    {                                                                                             \
+      padding_depth, padding_height, padding_width                                                \
+    }                                                                                             \
   }
 
-#define FORWARD_GATHER(name, rows_per_tile, columns, backward, suffix, T)                        \
-  ENTRY_BLOCKS(convolution_##name##_##suffix, 128, 5, const T* x, const float* weight,           \
-               const float* bias, T* y, float* partials, long long rows, GEOMETRY_PARAMETERS,    \
-               int in_channels, int out_channels, int padded, int steps_per_split) {             \
-    const Geometry geometry = GEOMETRY;                                                          \
-    forward_gather<T, rows_per_tile, columns, backward>(x, weight, bias, y, partials, rows,      \
-                                                        geometry, in_channels, out_channels,     \
-                                                        padded, steps_per_split);                \
+#define FORWARD_GATHER(name, rows_per_tile, columns, backward, suffix, T)                     \
+  ENTRY_BLOCKS(convolution_##name##_##suffix, 128, 5, const T* x, const float* weight,        \
+               const float* bias, T* y, float* partials, long long rows, GEOMETRY_PARAMETERS, \
+               int in_channels, int out_channels, int padded, int steps_per_split) {          \
+    const Geometry geometry = GEOMETRY;                                                       \
+    forward_gather<T, rows_per_tile, columns, backward>(x, weight, bias, y, partials, rows,   \
+                                                        geometry, in_channels, out_channels,  \
+                                                        padded, steps_per_split);             \
   }
 
-#define CONVOLUTION(suffix, T)                                                                   \
-  FORWARD_TILED(large, 4, 8, 8, 16, suffix, T)                                                   \
-  FORWARD_TILED(small, 4, 4, 4, 32, suffix, T)                                                   \
-  FORWARD_GATHER(forward_gather_narrow, 128, 16, false, suffix, T)                               \
-  FORWARD_GATHER(forward_gather_wide, 64, 32, false, suffix, T)                                  \
-  FORWARD_GATHER(backward_data_gather, 64, 32, true, suffix, T)                                  \
-  ENTRY(convolution_merge_##suffix, 256, const float* partials, const float* bias, T* y,         \
-        long long values, int splits, int channels) {                                            \
-    merge<T>(partials, bias, y, values, splits, channels);                                       \
-  }                                                                                              \
-  ENTRY_BLOCKS(convolution_backward_weights_tiled_##suffix, 144, 3, const T* x, const T* dy,     \
-               float* partials, long long partial_stride, int batch, int depth, int height,      \
-               int width, int in_channels, int out_channels, int tiles_per_split,                \
-               int with_bias) {                                                                  \
-    backward_weights_tiled<T>(x, dy, partials, partial_stride, batch, {depth, height, width},    \
-                              in_channels, out_channels, tiles_per_split, with_bias);            \
-  }                                                                                              \
-  ENTRY_BLOCKS(convolution_backward_weights_gather_##suffix, 128, 4, const T* x, const T* dy,    \
-               float* partials, long long partial_stride, long long voxels,                      \
-               GEOMETRY_PARAMETERS, int in_channels, int out_channels,                           \
-               long long voxels_per_split, int with_bias) {                                      \
-    const Geometry geometry = GEOMETRY;                                                          \
-    backward_weights_gather<T>(x, dy, partials, partial_stride, voxels, geometry, in_channels,   \
-                               out_channels, voxels_per_split, with_bias);                       \
+#define CONVOLUTION(suffix, T)                                                                     \
+  FORWARD_TILED(large, 4, 8, 8, 16, suffix, T)                                                     \
+  FORWARD_TILED(small, 4, 4, 4, 32, suffix, T)                                                     \
+  FORWARD_GATHER(forward_gather_narrow, 128, 16, false, suffix, T)                                 \
+  FORWARD_GATHER(forward_gather_wide, 64, 32, false, suffix, T)                                    \
+  FORWARD_GATHER(backward_data_gather, 64, 32, true, suffix, T)                                    \
+  ENTRY(convolution_merge_##suffix, 256, const float* partials, const float* bias, T* y,           \
+        long long values, int splits, int channels) {                                              \
+    merge<T>(partials, bias, y, values, splits, channels);                                         \
+  }                                                                                                \
+  ENTRY_BLOCKS(convolution_backward_weights_tiled_##suffix, 144, 3, const T* x, const T* dy,       \
+               float* partials, long long partial_stride, int batch, int depth, int height,        \
+               int width, int in_channels, int out_channels, int tiles_per_split, int with_bias) { \
+    backward_weights_tiled<T>(x, dy, partials, partial_stride, batch, {depth, height, width},      \
+                              in_channels, out_channels, tiles_per_split, with_bias);              \
+  }                                                                                                \
+  ENTRY_BLOCKS(convolution_backward_weights_gather_##suffix, 128, 4, const T* x, const T* dy,      \
+               float* partials, long long partial_stride, long long voxels, GEOMETRY_PARAMETERS,   \
+               int in_channels, int out_channels, long long voxels_per_split, int with_bias) {     \
+    const Geometry geometry = GEOMETRY;                                                            \
+    backward_weights_gather<T>(x, dy, partials, partial_stride, voxels, geometry, in_channels,     \
+                               out_channels, voxels_per_split, with_bias);                         \
   }
 
 CONVOLUTION(f32, float)

@@ -38,8 +38,7 @@ constexpr int kTileValues = 1024;
 __device__ __forceinline__ long long first_of_thread() { return thread_in_grid() * kPack; }
 
 template <typename T>
-__device__ __forceinline__ void leaky_relu_forward(const T* x, T* y, long long count,
-                                                   float slope) {
+__device__ __forceinline__ void leaky_relu_forward(const T* x, T* y, long long count, float slope) {
   const long long i = first_of_thread();
   float values[kPack];
   load_run(x + i, count - i, values);
@@ -49,8 +48,8 @@ __device__ __forceinline__ void leaky_relu_forward(const T* x, T* y, long long c
 }
 
 template <typename T>
-__device__ __forceinline__ void leaky_relu_backward(const T* dy, const T* y, T* dx,
-                                                    long long count, float slope) {
+__device__ __forceinline__ void leaky_relu_backward(const T* dy, const T* y, T* dx, long long count,
+                                                    float slope) {
   const long long i = first_of_thread();
   float outputs[kPack];
   float gradients[kPack];

@@ -134,8 +134,7 @@ template <typename T, int V>
 __device__ __forceinline__ void group_norm_comoments(const T* __restrict__ dy,
                                                      const T* __restrict__ x,
                                                      float4* __restrict__ partials, long long rows,
-                                                     int chunk, int channels,
-                                                     Comoments* scratch) {
+                                                     int chunk, int channels, Comoments* scratch) {
   const RowWalk<V> walk(rows, chunk, channels);
   const long long step = static_cast<long long>(walk.lanes) * channels;
   long long at = blockIdx.z * rows * channels + walk.start(channels);
@@ -172,8 +171,8 @@ __device__ __forceinline__ void group_norm_comoments(const T* __restrict__ dy,
   float4* to = partials + (static_cast<long long>(blockIdx.z) * gridDim.y + blockIdx.y) * channels;
 #pragma unroll
   for (int v = 0; v < V; v++) {
-    to[walk.channel + v] = make_float4(states[v].mean, states[v].squares, states[v].gradient,
-                                       states[v].products);
+    to[walk.channel + v] =
+        make_float4(states[v].mean, states[v].squares, states[v].gradient, states[v].products);
   }
 }
 
@@ -204,8 +203,7 @@ __device__ __forceinline__ void group_norm_backward(const T* dy, const T* x,
       if (row + u * walk.lanes >= walk.rows) continue;
 #pragma unroll
       for (int v = 0; v < V; v++) {
-        values[u][v] =
-            gradients[u][v] * own[v].y + (values[u][v] - own[v].x) * own[v].z + own[v].w;
+        values[u][v] = gradients[u][v] * own[v].y + (values[u][v] - own[v].x) * own[v].z + own[v].w;
       }
       store_pack(dx + at + u * step, values[u]);
     }
@@ -215,7 +213,7 @@ __device__ __forceinline__ void group_norm_backward(const T* dy, const T* x,
 
 }  // namespace
 
-ENTRY(group_norm_coefficients, kWarps * kWarpSize, const float2* partials, const float* gamma,
+ENTRY(group_norm_coefficients, kWarps* kWarpSize, const float2* partials, const float* gamma,
       float2* coefficients, long long rows, int chunk, int chunks, int channels, int width,
       float epsilon) {
   __shared__ Moments scratch[kWarps];
@@ -236,9 +234,9 @@ ENTRY(group_norm_coefficients, kWarps * kWarpSize, const float2* partials, const
   }
 }
 
-ENTRY_BLOCKS(group_norm_backward_coefficients, kWarps * kWarpSize, 1, const float4* partials,
-      const float* gamma, float4* coefficients, float* dgamma, float* dbeta, int items,
-      long long rows, int chunk, int chunks, int channels, int width, float epsilon) {
+ENTRY_BLOCKS(group_norm_backward_coefficients, kWarps* kWarpSize, 1, const float4* partials,
+             const float* gamma, float4* coefficients, float* dgamma, float* dbeta, int items,
+             long long rows, int chunk, int chunks, int channels, int width, float epsilon) {
   __shared__ Moments scratch[kWarps];
   __shared__ float sums[kWarpSize + 1];
   const int first = blockIdx.x * width;
@@ -283,7 +281,7 @@ ENTRY_BLOCKS(group_norm_backward_coefficients, kWarps * kWarpSize, 1, const floa
 
 #define GROUP_NORM(suffix, T)                                                                     \
   ENTRY(group_norm_forward_##suffix, kRowThreads, const T* x, const float2* coefficients,         \
-        const float* beta, const T* residual, T* y, long long rows, int chunk, int channels, \
+        const float* beta, const T* residual, T* y, long long rows, int chunk, int channels,      \
         int packed, float slope) {                                                                \
     if (packed) {                                                                                 \
       group_norm_forward<T, kPack>(x, coefficients, beta, residual, y, rows, chunk, channels,     \
@@ -293,7 +291,7 @@ ENTRY_BLOCKS(group_norm_backward_coefficients, kWarps * kWarpSize, 1, const floa
     }                                                                                             \
   }                                                                                               \
   ENTRY(group_norm_comoments_##suffix, kRowThreads, const T* dy, const T* x, float4* partials,    \
-        long long rows, int chunk, int channels, int packed) {                              \
+        long long rows, int chunk, int channels, int packed) {                                    \
     __shared__ Comoments scratch[kPack * kRowThreads];                                            \
     if (packed) {                                                                                 \
       group_norm_comoments<T, kPack>(dy, x, partials, rows, chunk, channels, scratch);            \
@@ -302,8 +300,7 @@ ENTRY_BLOCKS(group_norm_backward_coefficients, kWarps * kWarpSize, 1, const floa
     }                                                                                             \
   }                                                                                               \
   ENTRY(group_norm_backward_##suffix, kRowThreads, const T* dy, const T* x,                       \
-        const float4* coefficients, T* dx, long long rows, int chunk, int channels,         \
-        int packed) {                                                                             \
+        const float4* coefficients, T* dx, long long rows, int chunk, int channels, int packed) { \
     if (packed) {                                                                                 \
       group_norm_backward<T, kPack>(dy, x, coefficients, dx, rows, chunk, channels);              \
     } else {                                                                                      \

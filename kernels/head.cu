@@ -89,8 +89,7 @@ __device__ void head_forward(const X* __restrict__ x, const float* __restrict__ 
   const int first_voxel = blockIdx.x * kVoxels;
   const int voxels = min(kVoxels, tokens - first_voxel);
   const bool is_there = static_cast<int>(threadIdx.x) < voxels;
-  const X* const my_x =
-      x + (static_cast<long long>(blockIdx.y) * tokens + first_voxel) * channels;
+  const X* const my_x = x + (static_cast<long long>(blockIdx.y) * tokens + first_voxel) * channels;
   const long long voxel = static_cast<long long>(first_voxel) + threadIdx.x;
   Y* const my_y = y + (kForm == kLabels ? blockIdx.y * static_cast<long long>(tokens)
                                         : static_cast<long long>(blockIdx.y) * classes * tokens);
@@ -207,8 +206,7 @@ __device__ void head_backward_data(const Y* __restrict__ dy, const float* __rest
 template <typename X, typename Y>
 __device__ void head_backward_weights(const X* __restrict__ x, const Y* __restrict__ dy,
                                       float* partials, long long partial_stride, int batch,
-                                      int tokens, int channels, int classes,
-                                      int tiles_per_split) {
+                                      int tokens, int channels, int classes, int tiles_per_split) {
   constexpr int kThreads = 256;
   constexpr int kSlices = 4;
   constexpr int kHalf = kGroup / 2;
@@ -308,25 +306,25 @@ __device__ void head_backward_weights(const X* __restrict__ x, const Y* __restri
     head_forward<kLabels>(x, weight, bias, labels, tokens, channels, classes);                   \
   }
 
-#define HEAD(x_suffix, y_suffix, X, Y)                                                           \
-  ENTRY_BLOCKS(head_logits_##x_suffix##_##y_suffix, 128, 5, const X* x, const float* weight,     \
-               const float* bias, Y* y, int tokens, int channels, int classes) {                 \
-    head_forward<kLogits>(x, weight, bias, y, tokens, channels, classes);                        \
-  }                                                                                              \
-  ENTRY_BLOCKS(head_probabilities_##x_suffix##_##y_suffix, 128, 5, const X* x,                   \
-               const float* weight, const float* bias, Y* y, int tokens, int channels,           \
-               int classes) {                                                                    \
-    head_forward<kProbabilities>(x, weight, bias, y, tokens, channels, classes);                 \
-  }                                                                                              \
-  ENTRY_BLOCKS(head_backward_data_##x_suffix##_##y_suffix, 128, 5, const Y* dy,                  \
-               const float* weight, X* dx, int tokens, int channels, int classes) {              \
-    head_backward_data(dy, weight, dx, tokens, channels, classes);                               \
-  }                                                                                              \
-  ENTRY_BLOCKS(head_backward_weights_##x_suffix##_##y_suffix, 256, 2, const X* x, const Y* dy,   \
-               float* partials, long long partial_stride, int batch, int tokens, int channels,   \
-               int classes, int tiles_per_split) {                                               \
-    head_backward_weights(x, dy, partials, partial_stride, batch, tokens, channels, classes,     \
-                          tiles_per_split);                                                      \
+#define HEAD(x_suffix, y_suffix, X, Y)                                                         \
+  ENTRY_BLOCKS(head_logits_##x_suffix##_##y_suffix, 128, 5, const X* x, const float* weight,   \
+               const float* bias, Y* y, int tokens, int channels, int classes) {               \
+    head_forward<kLogits>(x, weight, bias, y, tokens, channels, classes);                      \
+  }                                                                                            \
+  ENTRY_BLOCKS(head_probabilities_##x_suffix##_##y_suffix, 128, 5, const X* x,                 \
+               const float* weight, const float* bias, Y* y, int tokens, int channels,         \
+               int classes) {                                                                  \
+    head_forward<kProbabilities>(x, weight, bias, y, tokens, channels, classes);               \
+  }                                                                                            \
+  ENTRY_BLOCKS(head_backward_data_##x_suffix##_##y_suffix, 128, 5, const Y* dy,                \
+               const float* weight, X* dx, int tokens, int channels, int classes) {            \
+    head_backward_data(dy, weight, dx, tokens, channels, classes);                             \
+  }                                                                                            \
+  ENTRY_BLOCKS(head_backward_weights_##x_suffix##_##y_suffix, 256, 2, const X* x, const Y* dy, \
+               float* partials, long long partial_stride, int batch, int tokens, int channels, \
+               int classes, int tiles_per_split) {                                             \
+    head_backward_weights(x, dy, partials, partial_stride, batch, tokens, channels, classes,   \
+                          tiles_per_split);                                                    \
   }
 
 HEAD_LABELS(f32, float)

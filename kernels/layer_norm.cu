@@ -164,22 +164,22 @@ __device__ __forceinline__ void layer_norm_backward(const T* dy, const T* x, con
 
 }  // namespace
 
-#define LAYER_NORM(suffix, T)                                                               \
-  ENTRY(layer_norm_forward_##suffix, 256, const T* x, const float* gamma, const float* beta, \
-        T* y, long long rows, int channels, float epsilon) {                                \
-    layer_norm_forward<T>(x, gamma, beta, y, rows, channels, epsilon);                      \
+#define LAYER_NORM(suffix, T)                                                                      \
+  ENTRY(layer_norm_forward_##suffix, 256, const T* x, const float* gamma, const float* beta, T* y, \
+        long long rows, int channels, float epsilon) {                                             \
+    layer_norm_forward<T>(x, gamma, beta, y, rows, channels, epsilon);                             \
   }
 
 LAYER_NORM(f32, float)
 LAYER_NORM(bf16, bfloat16)
 
 // named after what a lane holds: packs of 4 channels, or single ones
-#define LAYER_NORM_BACKWARD(name, T, V, K)                                                       \
-  ENTRY(layer_norm_backward_##name, kWarps * kWarpSize, const T* dy, const T* x,                 \
-        const float* gamma, T* dx, float* partials, long long rows, long long chunk,             \
-        int channels, int lanes, float epsilon) {                                                \
-    layer_norm_backward<T, V, K>(dy, x, gamma, dx, partials, rows, chunk, channels, lanes,       \
-                                 epsilon);                                                       \
+#define LAYER_NORM_BACKWARD(name, T, V, K)                                                         \
+  ENTRY(layer_norm_backward_##name, kWarps* kWarpSize, const T* dy, const T* x,                    \
+        const float* gamma, T* dx, float* partials, long long rows, long long chunk, int channels, \
+        int lanes, float epsilon) {                                                                \
+    layer_norm_backward<T, V, K>(dy, x, gamma, dx, partials, rows, chunk, channels, lanes,         \
+                                 epsilon);                                                         \
   }
 
 LAYER_NORM_BACKWARD(packs1_f32, float, kPack, 1)

@@ -29,8 +29,7 @@ constexpr int kNoClass = -1;
 
 /// Classes of up to kPack voxels; none of those past the first left.
 template <typename T>
-__device__ __forceinline__ void load_classes(const T* from, long long left,
-                                             int (&classes)[kPack]) {
+__device__ __forceinline__ void load_classes(const T* from, long long left, int (&classes)[kPack]) {
   float numbers[kPack];
   load_run(from, left, numbers);
 #pragma unroll
@@ -41,8 +40,7 @@ __device__ __forceinline__ void load_classes(const T* from, long long left,
 
 template <typename T>
 __device__ __forceinline__ void loss_probabilities(const T* x, const T* target, T* p,
-                                                   float* partials, long long voxels,
-                                                   int classes) {
+                                                   float* partials, long long voxels, int classes) {
   const long long first = thread_in_grid() * kPack;
   const long long left = voxels - first;  // none for the last threads, whose warps go on
   const long long item = blockIdx.y;
@@ -146,9 +144,8 @@ __device__ __forceinline__ void loss_gradient(const T* p, const T* target,
 }  // namespace
 
 #define LOSS(suffix, T)                                                                        \
-  ENTRY_BLOCKS(loss_probabilities_##suffix, 256, 1, const T* x, const T* target, T* p,            \
-               float* partials,                                                                   \
-        long long voxels, int classes) {                                                       \
+  ENTRY_BLOCKS(loss_probabilities_##suffix, 256, 1, const T* x, const T* target, T* p,         \
+               float* partials, long long voxels, int classes) {                               \
     loss_probabilities<T>(x, target, p, partials, voxels, classes);                            \
   }                                                                                            \
   ENTRY(loss_gradient_##suffix, 256, const T* p, const T* target, const float* weights, T* dx, \

@@ -20,12 +20,12 @@
 
 namespace {
 
-constexpr int kTile = 64;            // rows and columns of c that a block makes
-constexpr int kDepth = 16;           // terms of the sums that it holds at once
-constexpr int kThreads = 256;        // 16 x 16
-constexpr int kAcross = 16;          // threads that share a row
+constexpr int kTile = 64;              // rows and columns of c that a block makes
+constexpr int kDepth = 16;             // terms of the sums that it holds at once
+constexpr int kThreads = 256;          // 16 x 16
+constexpr int kAcross = 16;            // threads that share a row
 constexpr int kPitch = kTile + kPack;  // of the terms in shared memory: keeps packs aligned
-constexpr int kStepsInRun = 16;      // of kDepth terms, after which a sum starts anew
+constexpr int kStepsInRun = 16;        // of kDepth terms, after which a sum starts anew
 
 static_assert(kTile * kDepth == kThreads * kPack, "each thread loads one pack of a tile");
 static_assert(kTile == kAcross * kPack, "each thread makes one pack of a row");
@@ -111,8 +111,8 @@ __device__ __forceinline__ void flush(float (&run)[kPack][kPack], float (&sums)[
 
 template <typename A, typename B, typename C>
 __device__ __forceinline__ void matrix_product(const Factor<A>& a, const Factor<B>& b, C* c,
-                                               long long c_stride, float* partials,
-                                               long long inner, long long slice, bool accumulate,
+                                               long long c_stride, float* partials, long long inner,
+                                               long long slice, bool accumulate,
                                                Tiles (&tiles)[2]) {
   const int across = static_cast<int>((b.lines + kTile - 1) / kTile);
   const long long first_row = static_cast<long long>(blockIdx.x / across) * kTile;
@@ -165,8 +165,7 @@ __device__ __forceinline__ void matrix_product(const Factor<A>& a, const Factor<
 template <typename C>
 __device__ __forceinline__ void matrix_product_sum(const float* __restrict__ partials, C* c,
                                                    long long c_stride, long long rows,
-                                                   long long columns, int slices,
-                                                   bool accumulate) {
+                                                   long long columns, int slices, bool accumulate) {
   constexpr int kAtOnce = 8;
   const long long i = thread_in_grid();
   const long long size = rows * columns;

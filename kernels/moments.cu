@@ -39,8 +39,7 @@ __device__ __forceinline__ void add_rows(const float (&values)[U][V], float& cou
 
 template <typename T, int V>
 __device__ __forceinline__ void moments(const T* __restrict__ x, float2* __restrict__ partials,
-                                        long long rows, int chunk, int channels,
-                                        Moments* scratch) {
+                                        long long rows, int chunk, int channels, Moments* scratch) {
   const RowWalk<V> walk(rows, chunk, channels);
   const long long step = static_cast<long long>(walk.lanes) * channels;
   const T* from = x + blockIdx.z * rows * channels + walk.start(channels);
@@ -76,15 +75,15 @@ __device__ __forceinline__ void moments(const T* __restrict__ x, float2* __restr
 
 }  // namespace
 
-#define MOMENTS(suffix, T)                                                                       \
-  ENTRY(moments_##suffix, kRowThreads, const T* x, float2* partials, long long rows,             \
-        int chunk, int channels, int packed) {                                             \
-    __shared__ Moments scratch[kPack * kRowThreads];                                             \
-    if (packed) {                                                                                \
-      moments<T, kPack>(x, partials, rows, chunk, channels, scratch);                            \
-    } else {                                                                                     \
-      moments<T, 1>(x, partials, rows, chunk, channels, scratch);                                \
-    }                                                                                            \
+#define MOMENTS(suffix, T)                                                                      \
+  ENTRY(moments_##suffix, kRowThreads, const T* x, float2* partials, long long rows, int chunk, \
+        int channels, int packed) {                                                             \
+    __shared__ Moments scratch[kPack * kRowThreads];                                            \
+    if (packed) {                                                                               \
+      moments<T, kPack>(x, partials, rows, chunk, channels, scratch);                           \
+    } else {                                                                                    \
+      moments<T, 1>(x, partials, rows, chunk, channels, scratch);                               \
+    }                                                                                           \
   }
 
 MOMENTS(f32, float)

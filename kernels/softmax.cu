@@ -108,34 +108,34 @@ __device__ __forceinline__ void softmax_backward(const T* dy, const T* y, T* dx,
 
 }  // namespace
 
-#define SOFTMAX(suffix, T)                                                                      \
+#define SOFTMAX(suffix, T)                                                                       \
   ENTRY(softmax_forward_##suffix, 256, const T* x, T* y, long long rows, int columns, int lanes, \
-        int packed) {                                                                           \
-    if (packed) {                                                                               \
-      if (columns <= kPack * lanes) {                                                           \
-        softmax_forward<T, kPack, true>(x, y, rows, columns, lanes);                            \
-      } else {                                                                                  \
-        softmax_forward<T, kPack, false>(x, y, rows, columns, lanes);                           \
-      }                                                                                         \
-    } else if (columns <= lanes) {                                                              \
-      softmax_forward<T, 1, true>(x, y, rows, columns, lanes);                                  \
-    } else {                                                                                    \
-      softmax_forward<T, 1, false>(x, y, rows, columns, lanes);                                 \
-    }                                                                                           \
-  }                                                                                             \
-  ENTRY(softmax_backward_##suffix, 256, const T* dy, const T* y, T* dx, long long rows,         \
-        int columns, int lanes, int packed) {                                                   \
-    if (packed) {                                                                               \
-      if (columns <= kPack * lanes) {                                                           \
-        softmax_backward<T, kPack, true>(dy, y, dx, rows, columns, lanes);                      \
-      } else {                                                                                  \
-        softmax_backward<T, kPack, false>(dy, y, dx, rows, columns, lanes);                     \
-      }                                                                                         \
-    } else if (columns <= lanes) {                                                              \
-      softmax_backward<T, 1, true>(dy, y, dx, rows, columns, lanes);                            \
-    } else {                                                                                    \
-      softmax_backward<T, 1, false>(dy, y, dx, rows, columns, lanes);                           \
-    }                                                                                           \
+        int packed) {                                                                            \
+    if (packed) {                                                                                \
+      if (columns <= kPack * lanes) {                                                            \
+        softmax_forward<T, kPack, true>(x, y, rows, columns, lanes);                             \
+      } else {                                                                                   \
+        softmax_forward<T, kPack, false>(x, y, rows, columns, lanes);                            \
+      }                                                                                          \
+    } else if (columns <= lanes) {                                                               \
+      softmax_forward<T, 1, true>(x, y, rows, columns, lanes);                                   \
+    } else {                                                                                     \
+      softmax_forward<T, 1, false>(x, y, rows, columns, lanes);                                  \
+    }                                                                                            \
+  }                                                                                              \
+  ENTRY(softmax_backward_##suffix, 256, const T* dy, const T* y, T* dx, long long rows,          \
+        int columns, int lanes, int packed) {                                                    \
+    if (packed) {                                                                                \
+      if (columns <= kPack * lanes) {                                                            \
+        softmax_backward<T, kPack, true>(dy, y, dx, rows, columns, lanes);                       \
+      } else {                                                                                   \
+        softmax_backward<T, kPack, false>(dy, y, dx, rows, columns, lanes);                      \
+      }                                                                                          \
+    } else if (columns <= lanes) {                                                               \
+      softmax_backward<T, 1, true>(dy, y, dx, rows, columns, lanes);                             \
+    } else {                                                                                     \
+      softmax_backward<T, 1, false>(dy, y, dx, rows, columns, lanes);                            \
+    }                                                                                            \
   }
 
 SOFTMAX(f32, float)

@@ -91,13 +91,13 @@ __device__ void transposed_convolution_forward(const T* __restrict__ x,
 }  // namespace
 
 #define TRANSPOSED_CONVOLUTION(size, threads, blocks, tile, rows_per_thread, suffix, T)           \
-  ENTRY_BLOCKS(transposed_convolution_forward_##size##_##suffix, threads, blocks, const T* x,    \
-               const float* weight, const T* skip, T* y, long long rows, int depth, int height,  \
-               int width, int kernel_depth, int kernel_height, int kernel_width,                 \
-               int in_channels, int out_channels, int padded) {                                  \
-    transposed_convolution_forward<T, tile, tile, rows_per_thread>(                              \
-        x, weight, skip, y, rows, depth, height, width,                                          \
-        {kernel_depth, kernel_height, kernel_width}, in_channels, out_channels, padded);         \
+  ENTRY_BLOCKS(transposed_convolution_forward_##size##_##suffix, threads, blocks, const T* x,     \
+               const float* weight, const T* skip, T* y, long long rows, int depth, int height,   \
+               int width, int kernel_depth, int kernel_height, int kernel_width, int in_channels, \
+               int out_channels, int padded) {                                                    \
+    transposed_convolution_forward<T, tile, tile, rows_per_thread>(                               \
+        x, weight, skip, y, rows, depth, height, width,                                           \
+        {kernel_depth, kernel_height, kernel_width}, in_channels, out_channels, padded);          \
   }
 
 TRANSPOSED_CONVOLUTION(large, 128, 4, 64, 8, f32, float)

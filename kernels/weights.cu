@@ -69,8 +69,7 @@ __device__ void weights_add_unpacked(const T* __restrict__ packed, float* __rest
     const int tap = tile.tap + row;
     const int input = tile.input + x;
     if (input < inputs && tap < taps) {
-      values[row][x] =
-          to_float(packed[tile.output + static_cast<long long>(tap) * inputs + input]);
+      values[row][x] = to_float(packed[tile.output + static_cast<long long>(tap) * inputs + input]);
     }
   }
   __syncthreads();
@@ -85,13 +84,13 @@ __device__ void weights_add_unpacked(const T* __restrict__ packed, float* __rest
 
 }  // namespace
 
-#define WEIGHTS(suffix, T)                                                                       \
-  ENTRY(weights_pack_##suffix, 256, const float* weight, T* packed, int inputs, int taps) {      \
-    weights_pack<T>(weight, packed, inputs, taps);                                               \
-  }                                                                                              \
-  ENTRY(weights_add_unpacked_##suffix, 256, const T* packed, float* dweight, int inputs,         \
-        int taps) {                                                                              \
-    weights_add_unpacked<T>(packed, dweight, inputs, taps);                                      \
+#define WEIGHTS(suffix, T)                                                                  \
+  ENTRY(weights_pack_##suffix, 256, const float* weight, T* packed, int inputs, int taps) { \
+    weights_pack<T>(weight, packed, inputs, taps);                                          \
+  }                                                                                         \
+  ENTRY(weights_add_unpacked_##suffix, 256, const T* packed, float* dweight, int inputs,    \
+        int taps) {                                                                         \
+    weights_add_unpacked<T>(packed, dweight, inputs, taps);                                 \
   }
 
 WEIGHTS(f32, float)

@@ -53,14 +53,12 @@ struct Voxel {
 };
 
 template <typename T>
-__device__ __forceinline__ void window_gather(const float* __restrict__ volume,
-                                              T* __restrict__ y, const Voxel& extent,
-                                              const Voxel& origin, const Voxel& window,
-                                              int channels, int axes) {
+__device__ __forceinline__ void window_gather(const float* __restrict__ volume, T* __restrict__ y,
+                                              const Voxel& extent, const Voxel& origin,
+                                              const Voxel& window, int channels, int axes) {
   const long long voxel = thread_in_grid();
   if (voxel >= window.count()) return;
-  const Voxel from =
-      Voxel::at(static_cast<int>(voxel), window).mirrored(window, axes).plus(origin);
+  const Voxel from = Voxel::at(static_cast<int>(voxel), window).mirrored(window, axes).plus(origin);
   const bool is_inside = from.is_inside(extent);
   const float* values = volume + (is_inside ? from.index(extent) : 0);
   T* to = y + voxel * channels;

@@ -4,13 +4,19 @@
 // own, and barriers and warp operations switch fibers. So a kernel's arithmetic, its indices, its
 // use of shared memory and its barriers are those of the device; timing and races are not.
 //
-// - Shared memory is thread-local memory of the host's thread; dynamic shared memory is filled with
-//   NaN before each block.
+// - Shared memory is thread-local memory of the host's thread, filled with NaN before each block.
+// - The threads of a block take turns at barriers and warp operations, and run as far as they come
+//   in between; blocks, too, run in order. Both go from the last to the first where a launch asks
+//   for it: a kernel that lacks a barrier gives other values then, as one thread is early that was
+//   late, while a kernel without races gives the same bytes.
 // - A barrier or a warp operation that some threads never reach is found and reported.
-// - An access to memory that is not mapped ends the launch with the address, not the process.
+// - An access to memory that is not mapped ends the launch with the address, not the process. Where
+//   the compiler checks alignment, bounds and overflow (-fsanitize with traps), so do these.
+// - A lane that exchanges with one that is gone, or not in the mask, gets ones in every bit.
 // - ENTRY(name, ...) makes host_NAME, which emulation::launch serves.
 #pragma once
 
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -124,6 +130,7 @@ inline void make_fiber(Fiber* fiber, char* stack, size_t bytes, void (*function)
 
 struct Warp {
   alignas(16) unsigned char exchanged[2][kLanes][16];
+  unsigned given_in[2][kLanes];  // generation after that in which a lane gave its value
   unsigned arrived, live, generation;
 };
 
@@ -135,6 +142,7 @@ struct Block {
   char* stacks;
   int threads, live, arrived, current;
   unsigned generation;
+  bool backwards;
   bool done[kMaxThreads];
   dim3 index[kMaxThreads];
   Warp warps[kMaxThreads / kLanes];
@@ -149,36 +157,83 @@ struct Block {
   void* fault;
 };
 
-inline thread_local Block* block;
-inline thread_local dim3 thread_index, block_index, block_extent, grid_extent;
-inline thread_local bool in_kernel;
+/// What a thread of the host is at. One variable, so that what else there is of thread-local memory
+/// is shared memory.
+struct Place {
+  Block* block;
+  dim3 thread_index, block_index, block_extent, grid_extent;
+  bool in_kernel;
+};
+
+inline thread_local Place place;
+
+/// Shared memory that this library's kernels declare, for the thread that asks.
+struct SharedMemory {
+  char* begin;
+  size_t bytes;
+};
+
+static int note_shared_memory(dl_phdr_info* library, size_t, void* result) {
+  const auto here = reinterpret_cast<ElfW(Addr)>(&note_shared_memory);
+  const ElfW(Phdr)* thread_local_part = nullptr;
+  bool is_this = false;
+  for (int i = 0; i < library->dlpi_phnum; i++) {
+    const ElfW(Phdr)& part = library->dlpi_phdr[i];
+    if (part.p_type == PT_TLS) thread_local_part = &part;
+    if (part.p_type == PT_LOAD) {
+      is_this |= here - library->dlpi_addr - part.p_vaddr < part.p_memsz;
+    }
+  }
+  if (is_this && thread_local_part != nullptr && library->dlpi_tls_data != nullptr) {
+    *static_cast<SharedMemory*>(result) = {static_cast<char*>(library->dlpi_tls_data),
+                                           thread_local_part->p_memsz};
+  }
+  return is_this;
+}
+
+/// Fills the shared memory that kernels declare with NaN, but for what the emulation itself has.
+static void poison_shared_memory() {
+  static thread_local SharedMemory memory;  // of this library, unlike place
+  if (memory.begin == nullptr) dl_iterate_phdr(note_shared_memory, &memory);
+  const SharedMemory all = memory;
+  const Place kept = place;
+  memset(all.begin, 0xff, all.bytes);
+  place = kept;
+  memory = all;
+}
+
+/// The thread, of first to end, whose turn follows that of a thread.
+inline int after(const Block* b, int thread, int first, int end) {
+  if (b->backwards) return thread == first ? end - 1 : thread - 1;
+  return thread + 1 == end ? first : thread + 1;
+}
 
 inline void resume(int thread) {
-  Block* b = block;
+  Block* b = place.block;
   const int from = b->current;
   b->current = thread;
-  thread_index = b->index[thread];
+  place.thread_index = b->index[thread];
   switch_fiber(&b->fibers[from], &b->fibers[thread]);
 }
 
 /// Lets the next thread that is not done run; one that waits looks for itself and passes on.
 inline void pass_on() {
-  Block* b = block;
+  Block* b = place.block;
   int t = b->current;
   do {
-    if (++t == b->threads) t = 0;
+    t = after(b, t, 0, b->threads);
   } while (b->done[t]);
   if (t != b->current) resume(t);
 }
 
 /// As pass_on, among the threads of this warp while there are others.
 inline void pass_on_in_warp() {
-  Block* b = block;
+  Block* b = place.block;
   const int first = b->current & ~(kLanes - 1);
   const int end = std::min(first + kLanes, b->threads);
   int t = b->current;
   do {
-    if (++t == end) t = first;
+    t = after(b, t, first, end);
   } while (b->done[t]);
   if (t != b->current) {
     resume(t);
@@ -189,7 +244,7 @@ inline void pass_on_in_warp() {
 
 /// Leaves the block where it is.
 [[noreturn]] inline void fail(const char* message) {
-  Block* b = block;
+  Block* b = place.block;
   b->error = message;
   switch_fiber(&b->fibers[b->current], &b->main);
   abort();
@@ -209,7 +264,7 @@ inline void release_if_all_are_here(Block* b) {
 }
 
 inline void barrier() {
-  Block* b = block;
+  Block* b = place.block;
   const unsigned generation = b->generation;
   b->arrived++;
   release_if_all_are_here(b);
@@ -221,7 +276,7 @@ inline void barrier() {
 
 /// Waits until all lanes of mask that still run are here.
 inline void warp_barrier(unsigned mask) {
-  Block* b = block;
+  Block* b = place.block;
   Warp& warp = b->warps[b->current / kLanes];
   const unsigned generation = warp.generation;
   warp.arrived |= 1u << (b->current % kLanes);
@@ -237,22 +292,30 @@ inline void warp_barrier(unsigned mask) {
   }
 }
 
-/// The value that lane source of this warp gave.
+/// The value that lane source of this warp gave; full of ones if it gave none.
 template <typename T>
 inline T exchange(unsigned mask, T value, int source) {
   static_assert(sizeof(T) <= 16);
-  Block* b = block;
+  Block* b = place.block;
   Warp& warp = b->warps[b->current / kLanes];
-  const unsigned parity = warp.generation & 1;  // two buffers, so that one barrier is enough
-  memcpy(warp.exchanged[parity][b->current % kLanes], &value, sizeof value);
+  const unsigned now = warp.generation + 1;
+  const unsigned parity = now & 1;  // two buffers, so that one barrier is enough
+  const int lane = b->current % kLanes;
+  memcpy(warp.exchanged[parity][lane], &value, sizeof value);
+  warp.given_in[parity][lane] = now;
   warp_barrier(mask);
   T result;
-  memcpy(&result, warp.exchanged[parity][source & (kLanes - 1)], sizeof result);
+  source &= kLanes - 1;
+  if (warp.given_in[parity][source] == now) {
+    memcpy(&result, warp.exchanged[parity][source], sizeof result);
+  } else {
+    memset(&result, 0xff, sizeof result);
+  }
   return result;
 }
 
 inline void fiber_main() {
-  Block* b = block;
+  Block* b = place.block;
   b->call(b->kernel, b->arguments);
   int t = b->current;
   b->done[t] = true;
@@ -275,19 +338,25 @@ inline Block* new_block() {
   return b;
 }
 
-inline struct sigaction previous_handler;
+/// What ends a launch: memory that is not there; and what the compiler was told to check.
+constexpr int kFaults[] = {SIGSEGV, SIGILL};
+inline struct sigaction previous_handlers[NSIG];
 
 inline void on_fault(int signal, siginfo_t* info, void* context) {
-  if (in_kernel) {
-    block->fault = info->si_addr;
+  if (place.in_kernel && signal == SIGILL) {
+    fail("a misaligned access, an index beyond its array, or an integer overflow");
+  }
+  if (place.in_kernel) {
+    place.block->fault = info->si_addr;
     fail("access to memory that is not there");
   }
-  if (previous_handler.sa_flags & SA_SIGINFO) {
-    previous_handler.sa_sigaction(signal, info, context);
-  } else if (previous_handler.sa_handler == SIG_DFL || previous_handler.sa_handler == SIG_IGN) {
-    sigaction(signal, &previous_handler, nullptr);
+  struct sigaction& previous = previous_handlers[signal];
+  if (previous.sa_flags & SA_SIGINFO) {
+    previous.sa_sigaction(signal, info, context);
+  } else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
+    sigaction(signal, &previous, nullptr);
   } else {
-    previous_handler.sa_handler(signal);
+    previous.sa_handler(signal);
   }
 }
 
@@ -297,7 +366,7 @@ inline void catch_faults() {
     struct sigaction action = {};
     action.sa_sigaction = on_fault;
     action.sa_flags = SA_SIGINFO | SA_NODEFER;  // a fiber switch leaves the handler for good
-    sigaction(SIGSEGV, &action, &previous_handler);
+    for (const int signal : kFaults) sigaction(signal, &action, &previous_handlers[signal]);
   });
 }
 
@@ -307,6 +376,7 @@ struct Launch {
   Call call;
   void* kernel;
   void** arguments;
+  bool backwards;
   long blocks;
   std::atomic<long> next{0};
   std::atomic<const char*> error{nullptr};
@@ -314,11 +384,12 @@ struct Launch {
 };
 
 inline void run_block(Launch& launch, long number) {
-  if (!block) block = new_block();
-  Block* b = block;
+  if (!place.block) place.block = new_block();
+  Block* b = place.block;
   const dim3 extent = launch.extent;
   b->threads = b->live = static_cast<int>(extent.x * extent.y * extent.z);
   b->arrived = 0;
+  b->backwards = launch.backwards;
   b->predicate_or = 0;
   b->predicate_and = 1;
   b->predicate_count = 0;
@@ -327,17 +398,20 @@ inline void run_block(Launch& launch, long number) {
   b->call = launch.call;
   b->error = nullptr;
   b->fault = nullptr;
-  block_extent = extent;
-  grid_extent = launch.grid;
+  place.block_extent = extent;
+  place.grid_extent = launch.grid;
+  if (launch.backwards) number = launch.blocks - 1 - number;
   const long x = launch.grid.x, y = launch.grid.y;
-  block_index = {static_cast<unsigned>(number % x), static_cast<unsigned>(number / x % y),
-                 static_cast<unsigned>(number / (x * y))};
+  place.block_index = {static_cast<unsigned>(number % x),
+                       static_cast<unsigned>(number / x % y),
+                       static_cast<unsigned>(number / (x * y))};
   if (launch.shared_bytes > b->dynamic_capacity) {
     free(b->dynamic);
     b->dynamic_capacity = (launch.shared_bytes + 127) / 128 * 128;
     b->dynamic = static_cast<char*>(aligned_alloc(128, b->dynamic_capacity));
   }
   if (launch.shared_bytes > 0) memset(b->dynamic, 0xff, launch.shared_bytes);
+  poison_shared_memory();
   for (int t = 0; t < b->threads; t++) {
     b->done[t] = false;
     b->index[t] = {t % extent.x, t / extent.x % extent.y, t / (extent.x * extent.y)};
@@ -350,19 +424,19 @@ inline void run_block(Launch& launch, long number) {
     b->warps[w].live = lanes == kLanes ? ~0u : (1u << lanes) - 1;
     b->warps[w].arrived = 0;
   }
-  b->current = 0;
-  thread_index = b->index[0];
-  in_kernel = true;
-  switch_fiber(&b->main, &b->fibers[0]);
-  in_kernel = false;
+  b->current = b->backwards ? b->threads - 1 : 0;
+  place.thread_index = b->index[b->current];
+  place.in_kernel = true;
+  switch_fiber(&b->main, &b->fibers[b->current]);
+  place.in_kernel = false;
 }
 
 inline void run_blocks(Launch& launch) {
   for (long number; (number = launch.next++) < launch.blocks;) {
     run_block(launch, number);
-    if (block->error) {
-      launch.fault = block->fault;
-      launch.error = block->error;
+    if (place.block->error) {
+      launch.fault = place.block->fault;
+      launch.error = place.block->error;
       launch.next = launch.blocks;
     }
   }
@@ -424,7 +498,7 @@ inline void call_kernel(void* kernel, void** arguments) {
 /// for what it would find while running; last_error says what it was.
 template <typename... A>
 inline int launch(void (*kernel)(A...), int max_threads, dim3 grid, dim3 extent,
-                  unsigned shared_bytes, void** arguments, int argument_count) {
+                  unsigned shared_bytes, void** arguments, int argument_count, bool backwards) {
   static Helper* helper = new Helper;  // its thread never ends
   std::lock_guard<std::mutex> lock(launching);
   last_fault = nullptr;
@@ -444,6 +518,7 @@ inline int launch(void (*kernel)(A...), int max_threads, dim3 grid, dim3 extent,
   work.call = &call_kernel<A...>;
   work.kernel = reinterpret_cast<void*>(kernel);
   work.arguments = arguments;
+  work.backwards = backwards;
   work.blocks = static_cast<long>(grid.x) * grid.y * grid.z;
   if (work.blocks > 1) {
     helper->run(work);
@@ -465,34 +540,35 @@ extern "C" inline __attribute__((used)) void* emulation_fault() { return emulati
 #define ENTRY(name, max_threads, ...)                                                            \
   static void name(__VA_ARGS__);                                                                 \
   extern "C" int host_##name(unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,    \
-                             unsigned bz, unsigned shared_bytes, void** arguments, int count) {  \
+                             unsigned bz, unsigned shared_bytes, void** arguments, int count,    \
+                             int backwards) {                                                    \
     return emulation::launch(&name, max_threads, dim3{gx, gy, gz}, dim3{bx, by, bz},             \
-                             shared_bytes, arguments, count);                                    \
+                             shared_bytes, arguments, count, backwards != 0);                    \
   }                                                                                              \
   static void name(__VA_ARGS__)
 
-#define DYNAMIC_SHARED(type, name) type* const name = reinterpret_cast<type*>(emulation::block->dynamic)
+#define DYNAMIC_SHARED(type, name) type* const name = reinterpret_cast<type*>(emulation::place.block->dynamic)
 
-#define threadIdx emulation::thread_index
-#define blockIdx emulation::block_index
-#define blockDim emulation::block_extent
-#define gridDim emulation::grid_extent
+#define threadIdx emulation::place.thread_index
+#define blockIdx emulation::place.block_index
+#define blockDim emulation::place.block_extent
+#define gridDim emulation::place.grid_extent
 
 static inline void __syncthreads() { emulation::barrier(); }
 static inline int __syncthreads_or(int predicate) {
-  emulation::block->predicate_or |= predicate != 0;
+  emulation::place.block->predicate_or |= predicate != 0;
   emulation::barrier();
-  return emulation::block->result_or;
+  return emulation::place.block->result_or;
 }
 static inline int __syncthreads_and(int predicate) {
-  emulation::block->predicate_and &= predicate != 0;
+  emulation::place.block->predicate_and &= predicate != 0;
   emulation::barrier();
-  return emulation::block->result_and;
+  return emulation::place.block->result_and;
 }
 static inline int __syncthreads_count(int predicate) {
-  emulation::block->predicate_count += predicate != 0;
+  emulation::place.block->predicate_count += predicate != 0;
   emulation::barrier();
-  return emulation::block->result_count;
+  return emulation::place.block->result_count;
 }
 static inline void __syncwarp(unsigned mask = ~0u) { emulation::warp_barrier(mask); }
 static inline void __threadfence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
@@ -500,34 +576,34 @@ static inline void __threadfence_block() {}
 
 template <typename T>
 static inline T __shfl_sync(unsigned mask, T value, int source, int width = 32) {
-  const int lane = emulation::block->current & 31;
+  const int lane = emulation::place.block->current & 31;
   return emulation::exchange(mask, value, (lane & ~(width - 1)) | (source & (width - 1)));
 }
 template <typename T>
 static inline T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32) {
-  const int lane = emulation::block->current & 31;
+  const int lane = emulation::place.block->current & 31;
   const int source = lane ^ lanes;
   const bool inside = (source & ~(width - 1)) == (lane & ~(width - 1));
   return emulation::exchange(mask, value, inside ? source : lane);
 }
 template <typename T>
 static inline T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32) {
-  const int lane = emulation::block->current & 31;
+  const int lane = emulation::place.block->current & 31;
   const int source = lane + static_cast<int>(delta);
   const bool inside = (source & ~(width - 1)) == (lane & ~(width - 1));
   return emulation::exchange(mask, value, inside ? source : lane);
 }
 template <typename T>
 static inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32) {
-  const int lane = emulation::block->current & 31;
+  const int lane = emulation::place.block->current & 31;
   const int source = lane - static_cast<int>(delta);
   const bool inside = source >= 0 && (source & ~(width - 1)) == (lane & ~(width - 1));
   return emulation::exchange(mask, value, inside ? source : lane);
 }
 static inline unsigned __ballot_sync(unsigned mask, int predicate) {
-  emulation::Block* b = emulation::block;
+  emulation::Block* b = emulation::place.block;
   emulation::Warp& warp = b->warps[b->current / emulation::kLanes];
-  const unsigned parity = warp.generation & 1;
+  const unsigned parity = (warp.generation + 1) & 1;
   const unsigned live = warp.live;
   emulation::exchange<int>(mask, predicate != 0, 0);
   unsigned result = 0;

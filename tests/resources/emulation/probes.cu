@@ -58,3 +58,43 @@ ENTRY(probe_divergence, 64, float* y) {
   }
   y[threadIdx.x] = value;
 }
+
+/// Each thread reads what its neighbor wrote, without waiting for it.
+ENTRY(probe_race, 64, float* y) {
+  __shared__ float values[64];
+  values[threadIdx.x] = static_cast<float>(threadIdx.x);
+  y[threadIdx.x] = values[(threadIdx.x + 1) % blockDim.x];
+}
+
+/// What declared shared memory holds at first.
+ENTRY(probe_declared, 64, float* y) {
+  __shared__ float fresh[64];
+  y[blockIdx.x * blockDim.x + threadIdx.x] = fresh[threadIdx.x];
+  fresh[threadIdx.x] = 0.0f;
+}
+
+/// y[0] = the sum of four values from x[at] on, loaded at once.
+ENTRY(probe_vector, 32, const float* x, int at, float* y) {
+  const float4 four = *reinterpret_cast<const float4*>(x + at);
+  if (threadIdx.x == 0) y[0] = four.x + four.y + four.z + four.w;
+}
+
+/// The value at an index of declared shared memory of 8 values.
+ENTRY(probe_index, 32, int index, float* y) {
+  __shared__ float values[8];
+  if (threadIdx.x < 8) values[threadIdx.x] = static_cast<float>(threadIdx.x);
+  __syncthreads();
+  y[0] = values[index];
+}
+
+/// An offset of 32 bits.
+ENTRY(probe_offset, 32, int rows, int columns, float* y) {
+  y[0] = static_cast<float>(rows * columns);
+}
+
+/// Each lane's neighbor's number; the last lane leaves before.
+ENTRY(probe_gone, 32, float* y) {
+  y[threadIdx.x] = -1.0f;
+  if (threadIdx.x == 31) return;
+  y[threadIdx.x] = __shfl_down_sync(kAllLanes, static_cast<float>(threadIdx.x), 1);
+}

@@ -5,8 +5,10 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.function.Function;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.ComposedTrainingBoxes;
+import org.unetrpp.backend.TrainingBoxes;
 import org.unetrpp.backend.TrainingPrimitives;
 import org.unetrpp.memory.Buffer;
 
@@ -20,8 +22,18 @@ public final class Branches {
 
   /** A backend with composed boxes whose branches are kept. */
   public Backend recording(Backend backend) {
+    return recording(backend, ComposedTrainingBoxes::new);
+  }
+
+  /**
+   * A backend whose branches are kept.
+   *
+   * @param boxes of that backend
+   */
+  public Backend recording(Backend backend, Function<Backend, TrainingBoxes> boxes) {
     return with(
         backend,
+        boxes,
         y -> {
           float[] values = backend.download(y);
           for (int i = 0; i < values.length; i++) {
@@ -36,6 +48,7 @@ public final class Branches {
   public Backend replaying(Backend backend) {
     return with(
         backend,
+        ComposedTrainingBoxes::new,
         y -> {
           Buffer same = backend.scopes().allocate(y.dtype(), y.elements());
           backend.upload(sides.removeFirst(), same);
@@ -49,7 +62,7 @@ public final class Branches {
     Buffer of(Buffer y);
   }
 
-  private static Backend with(Backend backend, Side side) {
+  private static Backend with(Backend backend, Function<Backend, TrainingBoxes> boxes, Side side) {
     TrainingPrimitives training =
         proxy(
             TrainingPrimitives.class,
@@ -66,7 +79,7 @@ public final class Branches {
             (_, method, arguments) ->
                 switch (method.getName()) {
                   case "training" -> training;
-                  case "trainingBoxes" -> new ComposedTrainingBoxes(self[0]);
+                  case "trainingBoxes" -> boxes.apply(self[0]);
                   default -> method.invoke(backend, arguments);
                 });
     return self[0];

@@ -11,6 +11,7 @@ import org.unetrpp.memory.Buffer;
  */
 public class ComposedTrainingBoxes implements TrainingBoxes {
   private static final double EPSILON = ChannelNorm.EPSILON;
+  private static final double SLOPE = ResidualBlockParameters.SLOPE;
 
   /** The device. */
   protected final Backend backend;
@@ -98,7 +99,7 @@ public class ComposedTrainingBoxes implements TrainingBoxes {
           dz = like(dy);
           tailBackward(dy, z, p, p.tail(), gradients, dropout, dz, grid);
         }
-        training().leakyReluBackward(dz, z, z, ResidualBlockParameters.SLOPE);
+        training().leakyReluBackward(dz, z, z, SLOPE);
         Buffer h1 = kept == null ? firstConvolution(x, p, like(dy), grid) : kept;
         residualBackward(x, p, h1, h2, z, gradients, dx, grid);
       }
@@ -122,19 +123,15 @@ public class ComposedTrainingBoxes implements TrainingBoxes {
     int out = p.outChannels();
     try (var _ = backend.scopes().open()) {
       firstConvolution(x, p, h1, grid);
-      updateStatistics(h1, p.norm1(), out);
-      activate(h1, p.norm1(), z, grid, out);
+      normalize(h1, p.norm1(), true, null, SLOPE, z, grid, out);
       backend.convolution(z, p.weight2(), null, h2, grid, Convolution.same3(out, out));
-      updateStatistics(h2, p.norm2(), out);
-      normalize(h2, p.norm2(), z, grid, out);
       Buffer residual = x;
       if (p.shortcut() != null) {
         residual = like(z);
         backend.convolution(x, p.shortcut(), null, residual, grid, Convolution.pointwise(in, out));
-        normalize(residual, p.norm2(), residual, grid, out);
+        normalize(residual, p.norm2(), false, null, 1, residual, grid, out);
       }
-      backend.add(z, residual, z);
-      backend.leakyRelu(z, z, ResidualBlockParameters.SLOPE);
+      normalize(h2, p.norm2(), true, residual, SLOPE, z, grid, out);
     }
   }
 
@@ -207,14 +204,14 @@ public class ComposedTrainingBoxes implements TrainingBoxes {
     Convolution second = Convolution.same3(out, out);
     try (var _ = backend.scopes().open()) {
       Buffer activated = like(h1);
-      activate(h1, p.norm1(), activated, grid, out);
+      normalize(h1, p.norm1(), false, null, SLOPE, activated, grid, out);
       Buffer dh2 = h2;
       normBackward(dsum, h2, p.norm2(), gradients.norm2(), dh2, grid, out);
       training()
           .convolutionBackwardWeights(activated, dh2, gradients.weight2(), null, grid, second);
       Buffer da = like(h1);
       training().convolutionBackwardData(dh2, p.weight2(), da, grid, second);
-      training().leakyReluBackward(da, activated, da, ResidualBlockParameters.SLOPE);
+      training().leakyReluBackward(da, activated, da, SLOPE);
       normBackward(da, h1, p.norm1(), gradients.norm1(), da, grid, out);
       training().convolutionBackwardWeights(x, da, gradients.weight1(), null, grid, first);
       if (dx != null) {
@@ -261,24 +258,39 @@ public class ComposedTrainingBoxes implements TrainingBoxes {
     }
   }
 
-  private void activate(Buffer h, ChannelNorm norm, Buffer y, Grid grid, int channels) {
-    normalize(h, norm, y, grid, channels);
-    backend.leakyRelu(y, y, ResidualBlockParameters.SLOPE);
-  }
-
-  private void updateStatistics(Buffer h, ChannelNorm norm, int channels) {
-    if (norm instanceof ChannelNorm.Batch batch) {
-      training().updateStatistics(h, batch, channels, MOMENTUM);
-    }
-  }
-
-  private void normalize(Buffer h, ChannelNorm norm, Buffer y, Grid grid, int channels) {
+  /**
+   * {@code y = leakyRelu(norm(h) + residual)}, by the statistics of the batch.
+   *
+   * @param moves whether the running statistics of a batch normalization move towards the batch's
+   * @param residual as {@code h}, or none
+   * @param slope of the LeakyReLU below zero; 1 for none
+   * @param y as {@code h}, which it may be
+   */
+  protected void normalize(
+      Buffer h,
+      ChannelNorm norm,
+      boolean moves,
+      @Nullable Buffer residual,
+      double slope,
+      Buffer y,
+      Grid grid,
+      int channels) {
     switch (norm) {
       case ChannelNorm.Instance() ->
           backend.groupNorm(h, null, null, y, grid, channels, channels, EPSILON);
-      case ChannelNorm.Batch batch ->
-          backend.groupNorm(
-              h, batch.gamma(), batch.beta(), y, asOneItem(grid), channels, channels, EPSILON);
+      case ChannelNorm.Batch batch -> {
+        if (moves) {
+          training().updateStatistics(h, batch, channels, MOMENTUM);
+        }
+        backend.groupNorm(
+            h, batch.gamma(), batch.beta(), y, asOneItem(grid), channels, channels, EPSILON);
+      }
+    }
+    if (residual != null) {
+      backend.add(y, residual, y);
+    }
+    if (slope != 1) {
+      backend.leakyRelu(y, y, slope);
     }
   }
 
@@ -323,24 +335,13 @@ public class ComposedTrainingBoxes implements TrainingBoxes {
   public Pullback<UpsampleParameters> upsample(
       Buffer x, UpsampleParameters p, Buffer skip, Buffer y, Grid grid) {
     Convolution shape = Convolution.patches(p.inChannels(), p.outChannels(), p.stride());
-    backend.transposedConvolution(x, p.weight(), y, grid, shape);
-    backend.add(y, skip, y);
-    return (dy, gradients, dx) -> upsampleBackward(x, p, dy, gradients, dx, grid);
-  }
-
-  /** The gradient of {@link #upsample}. */
-  protected final void upsampleBackward(
-      Buffer x,
-      UpsampleParameters p,
-      Buffer dy,
-      UpsampleParameters gradients,
-      @Nullable Buffer dx,
-      Grid grid) {
-    Convolution shape = Convolution.patches(p.inChannels(), p.outChannels(), p.stride());
-    training().transposedConvolutionBackwardWeights(x, dy, gradients.weight(), grid, shape);
-    if (dx != null) {
-      training().transposedConvolutionBackwardData(dy, p.weight(), dx, grid, shape);
-    }
+    backend.boxes().upsample(x, p, skip, y, grid);
+    return (dy, gradients, dx) -> {
+      training().transposedConvolutionBackwardWeights(x, dy, gradients.weight(), grid, shape);
+      if (dx != null) {
+        training().transposedConvolutionBackwardData(dy, p.weight(), dx, grid, shape);
+      }
+    };
   }
 
   @Override

@@ -7,7 +7,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.unetrpp.backend.ChannelNorm;
+import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.cuda.Twin.Pair;
+import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.DType;
 
 class BatchNormKernelsTest {
@@ -92,6 +94,47 @@ class BatchNormKernelsTest {
             .updateStatistics(x.reference(), norm.reference(), channels, momentum);
         twin.assertSame(mean, variance);
       }
+    }
+  }
+
+  @ParameterizedTest(name = "{0}, {1} rows of {2} channels")
+  @CsvSource({"FLOAT32, 5000, 32", "FLOAT32, 77, 7", "BFLOAT16, 3000, 32", "BFLOAT16, 77, 7"})
+  void trainingNormalizesByTheStatisticsThatItMovesTowards(DType type, int rows, int channels) {
+    try (Twin twin = new Twin(type)) {
+      Pair gamma = twin.parameters(channels);
+      Pair beta = twin.parameters(channels);
+      Pair mean = twin.parameters(channels);
+      Pair variance = twin.positive(channels);
+      Norm norm = Norm.of(gamma, beta, mean, variance);
+      Pair x = twin.activations((long) rows * channels, 0.5, 2);
+      Pair residual = twin.activations((long) rows * channels);
+      Pair y = twin.room((long) rows * channels);
+      twin.device()
+          .batchNorm()
+          .forwardTraining(
+              x.device(),
+              norm.device(),
+              0.1,
+              residual.device(),
+              0.01,
+              y.device(),
+              channels,
+              EPSILON);
+      Grid grid = new Grid(1, new Extents(1, 1, rows));
+      twin.reference().training().updateStatistics(x.reference(), norm.reference(), channels, 0.1);
+      twin.reference()
+          .groupNorm(
+              x.reference(),
+              gamma.reference(),
+              beta.reference(),
+              y.reference(),
+              grid,
+              channels,
+              channels,
+              EPSILON);
+      twin.reference().add(y.reference(), residual.reference(), y.reference());
+      twin.reference().leakyRelu(y.reference(), y.reference(), 0.01);
+      twin.assertSame(y, mean, variance);
     }
   }
 

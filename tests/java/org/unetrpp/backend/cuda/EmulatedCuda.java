@@ -5,6 +5,8 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
+import org.unetrpp.backend.Backend;
+import org.unetrpp.backend.TrainingBoxes;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
 import org.unetrpp.backend.cuda.driver.JcudaDriver;
 import org.unetrpp.memory.DType;
@@ -34,13 +36,34 @@ public final class EmulatedCuda {
   }
 
   /**
-   * A backend whose every fresh buffer is full of NaN, and if emulated lies between guard pages.
+   * A backend whose every fresh buffer is full of NaN, and if emulated lies between guard pages;
+   * then threads take turns from the last to the first in bfloat16, so that a barrier that a kernel
+   * lacks is missed by one of the two types.
+   */
+  @MustBeClosed
+  public static CudaBackend open(DType computeType) {
+    return open(computeType, computeType == DType.BFLOAT16);
+  }
+
+  /**
+   * The same with another order.
+   *
+   * @param backwards whether an emulated device's threads take turns from the last to the first
    */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // the backend closes the driver
-  public static CudaBackend open(DType computeType) {
-    CudaDriver driver = GPU == null ? new EmulatedDriver(MEMORY) : poisonedGpu();
+  public static CudaBackend open(DType computeType, boolean backwards) {
+    CudaDriver driver = GPU == null ? new EmulatedDriver(MEMORY, backwards) : poisonedGpu();
     return new CudaBackend(driver, computeType, DeviceMemory.unpooled(driver));
+  }
+
+  /**
+   * The boxes of a device in training mode, with primitives that may be watched.
+   *
+   * @param primitives on the memory of {@code backend}
+   */
+  public static TrainingBoxes trainingBoxes(CudaBackend backend, Backend primitives) {
+    return new CudaTrainingBoxes(backend, primitives);
   }
 
   /** The GPU with fresh memory that is full of NaN, as an emulated device's is. */

@@ -44,13 +44,24 @@ final class EmulatedDriver implements CudaDriver {
   private final Map<String, HostKernel> kernels = new HashMap<>();
   private final List<Runnable> captured = new ArrayList<>();
   private final long totalBytes;
+  private final boolean backwards;
   private boolean capturing;
   private long bytesInUse;
   private long launches;
 
   /** A device of a certain memory. */
   EmulatedDriver(long totalBytes) {
+    this(totalBytes, false);
+  }
+
+  /**
+   * A device of a certain memory.
+   *
+   * @param backwards whether blocks, and threads between barriers, run from the last to the first
+   */
+  EmulatedDriver(long totalBytes, boolean backwards) {
     this.totalBytes = totalBytes;
+    this.backwards = backwards;
   }
 
   private record Block(MemorySegment mapped, long address, long bytes) {}
@@ -275,7 +286,7 @@ final class EmulatedDriver implements CudaDriver {
           FunctionDescriptor type =
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT,
-                  ADDRESS, JAVA_INT);
+                  ADDRESS, JAVA_INT, JAVA_INT);
           return new HostKernel(name, System0.function(address, type), library);
         });
   }
@@ -327,7 +338,8 @@ final class EmulatedDriver implements CudaDriver {
                       geometry.blockZ(),
                       geometry.sharedBytes(),
                       addresses,
-                      count);
+                      count,
+                      backwards ? 1 : 0);
     } catch (Throwable e) {
       throw unexpected(e);
     }

@@ -123,6 +123,67 @@ class EmulatedDriverTest {
     assertThat(download(y)).containsOnly(Float.NaN);
   }
 
+  @Test
+  void declaredSharedMemoryIsFullOfNanInEveryBlock() {
+    Buffer y = allocate(5 * 64);
+    launch("probe_declared", LaunchGeometry.blocks(5, 64), list(y));
+    assertThat(download(y)).containsOnly(Float.NaN);
+  }
+
+  @Test
+  void aMissingBarrierIsSeenInOneOfBothOrdersOfThreads() {
+    try (EmulatedDriver other = new EmulatedDriver(MEMORY, true)) {
+      Buffer y = allocate(3);
+      LaunchGeometry threads = LaunchGeometry.blocks(1, 3);
+      launch("probe_race", threads, list(y));
+      assertThat(download(y)).containsExactly(Float.NaN, Float.NaN, 0);
+      other.launch(other.kernel("probes", "probe_race"), threads, list(y), stream);
+      assertThat(download(y)).containsExactly(1, 2, Float.NaN);
+    }
+  }
+
+  @Test
+  void aVectorLoadThatIsNotAlignedIsReported() {
+    Buffer x = upload(1, 2, 3, 4, 5, 6, 7, 8);
+    Buffer y = allocate(1);
+    launch("probe_vector", ONE_WARP, list(x).ints(4).buffers(y));
+    assertThat(download(y)).containsExactly(26);
+    assertThatThrownBy(() -> launch("probe_vector", ONE_WARP, list(x).ints(2).buffers(y)))
+        .isInstanceOf(CudaException.class)
+        .hasMessageContaining("a misaligned access");
+  }
+
+  @Test
+  void anIndexBeyondDeclaredSharedMemoryIsReported() {
+    Buffer y = allocate(1);
+    launch("probe_index", ONE_WARP, list().ints(7).buffers(y));
+    assertThat(download(y)).containsExactly(7);
+    assertThatThrownBy(() -> launch("probe_index", ONE_WARP, list().ints(8).buffers(y)))
+        .isInstanceOf(CudaException.class)
+        .hasMessageContaining("an index beyond its array");
+  }
+
+  @Test
+  void anOffsetThatOverflowsIsReported() {
+    Buffer y = allocate(1);
+    launch("probe_offset", ONE_WARP, list().ints(1 << 15, 1 << 15).buffers(y));
+    assertThat(download(y)).containsExactly(1 << 30);
+    assertThatThrownBy(
+            () -> launch("probe_offset", ONE_WARP, list().ints(1 << 16, 1 << 15).buffers(y)))
+        .isInstanceOf(CudaException.class)
+        .hasMessageContaining("an integer overflow");
+  }
+
+  @Test
+  void aLaneThatIsGoneGivesNothing() {
+    Buffer y = allocate(32);
+    launch("probe_gone", ONE_WARP, list(y));
+    float[] given = download(y);
+    assertThat(given[29]).isEqualTo(30);
+    assertThat(given[30]).isNaN();
+    assertThat(given[31]).isEqualTo(-1);
+  }
+
   @ParameterizedTest
   @ValueSource(longs = {4, 1023, -1024, -2000})
   void readingOutsideABufferIsReportedWithItsPlace(long at) {

@@ -27,7 +27,16 @@ final class HostKernels {
   private static final Path TEST_SOURCES = Path.of("resources/emulation").toAbsolutePath();
   private static final Path COMPILED = Path.of("target/host-kernels").toAbsolutePath();
   private static final List<String> OPTIONS =
-      List.of("-std=c++20", "-O2", "-march=x86-64-v3", "-fPIC", "-shared", "-pthread", "-w");
+      List.of(
+          "-std=c++20",
+          "-O2",
+          "-march=x86-64-v3",
+          "-fPIC",
+          "-shared",
+          "-pthread",
+          "-w",
+          "-fsanitize=alignment,bounds,shift,signed-integer-overflow,integer-divide-by-zero",
+          "-fsanitize-undefined-trap-on-error");
   private static final Map<String, SymbolLookup> LOADED = new ConcurrentHashMap<>();
 
   private HostKernels() {}

@@ -3,7 +3,6 @@ package org.unetrpp.backend.cpu;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.ComposedTrainingBoxes;
-import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Dropout;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.HeadOutput;
@@ -11,7 +10,6 @@ import org.unetrpp.backend.HeadParameters;
 import org.unetrpp.backend.PairedAttentionParameters;
 import org.unetrpp.backend.Pullback;
 import org.unetrpp.backend.ResidualBlockParameters;
-import org.unetrpp.backend.UpsampleParameters;
 import org.unetrpp.memory.Buffer;
 
 /** The boxes in training mode with their steps joined where that saves passes over memory. */
@@ -55,14 +53,6 @@ final class CpuTrainingBoxes extends ComposedTrainingBoxes {
       return super.residualBlock(x, p, skip, dropout, y, grid);
     }
     return residual.run(x, p, skip, dropout, y, grid);
-  }
-
-  @Override
-  public Pullback<UpsampleParameters> upsample(
-      Buffer x, UpsampleParameters p, Buffer skip, Buffer y, Grid grid) {
-    Convolution shape = Convolution.patches(p.inChannels(), p.outChannels(), p.stride());
-    cpu.transposedConvolution().run(x, p.weight(), skip, y, grid, shape);
-    return (dy, gradients, dx) -> upsampleBackward(x, p, dy, gradients, dx, grid);
   }
 
   @Override

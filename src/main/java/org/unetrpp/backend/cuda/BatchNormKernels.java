@@ -11,10 +11,12 @@ final class BatchNormKernels {
   private static final int CHANNELS_PER_BLOCK = 8;
 
   private final CudaContext context;
+  private final GroupNormKernels groupNorm;
   private final MomentKernels moments;
 
-  BatchNormKernels(CudaContext context) {
+  BatchNormKernels(CudaContext context, GroupNormKernels groupNorm) {
     this.context = context;
+    this.groupNorm = groupNorm;
     moments = new MomentKernels(context);
   }
 
@@ -38,13 +40,7 @@ final class BatchNormKernels {
       Buffer y,
       int channels,
       double epsilon) {
-    RowChunks chunks =
-        RowChunks.of(
-            context,
-            1,
-            x.elements() / channels,
-            channels,
-            RowChunks.arePacked(channels, x, residual, y));
+    RowChunks chunks = chunks(x, channels, x, residual, y);
     context.launch(
         FILE,
         CudaContext.entry("batch_norm_forward", x),
@@ -56,20 +52,65 @@ final class BatchNormKernels {
             .floats((float) epsilon, (float) slope));
   }
 
-  void updateStatistics(Buffer x, ChannelNorm.Batch norm, int channels, double momentum) {
-    long rows = x.elements() / channels;
-    RowChunks chunks = RowChunks.of(context, 1, rows, channels, RowChunks.arePacked(channels, x));
+  /**
+   * {@code y = leakyRelu(norm(x) + residual)} with the statistics of {@code x}, towards which the
+   * running ones move; {@code y} may be {@code x} or {@code residual}.
+   *
+   * @param residual as {@code x}, or none
+   * @param slope of the LeakyReLU below zero; 1 for none
+   */
+  void forwardTraining(
+      Buffer x,
+      ChannelNorm.Batch norm,
+      double momentum,
+      @Nullable Buffer residual,
+      double slope,
+      Buffer y,
+      int channels,
+      double epsilon) {
+    RowChunks chunks = chunks(x, channels, x, residual, y);
     try (var _ = context.scopes().open()) {
       Buffer partials = moments.partials(x, chunks);
-      context.launch(
-          FILE,
-          "batch_norm_update",
-          LaunchGeometry.warpEach(channels, CHANNELS_PER_BLOCK),
-          context
-              .arguments(partials, norm.mean(), norm.variance())
-              .longs(rows)
-              .ints(chunks.size(), chunks.count(), channels)
-              .floats((float) momentum));
+      update(partials, chunks, norm, momentum);
+      groupNorm.forwardOfMoments(
+          x,
+          partials,
+          chunks,
+          norm.gamma(),
+          norm.beta(),
+          residual,
+          slope,
+          y,
+          channels,
+          channels,
+          epsilon);
     }
+  }
+
+  void updateStatistics(Buffer x, ChannelNorm.Batch norm, int channels, double momentum) {
+    RowChunks chunks = chunks(x, channels, x);
+    try (var _ = context.scopes().open()) {
+      update(moments.partials(x, chunks), chunks, norm, momentum);
+    }
+  }
+
+  private void update(Buffer partials, RowChunks chunks, ChannelNorm.Batch norm, double momentum) {
+    context.launch(
+        FILE,
+        "batch_norm_update",
+        LaunchGeometry.warpEach(chunks.columns(), CHANNELS_PER_BLOCK),
+        context
+            .arguments(partials, norm.mean(), norm.variance())
+            .longs(chunks.rows())
+            .ints(chunks.size(), chunks.count(), chunks.columns())
+            .floats((float) momentum));
+    context.packs().invalidate(norm.mean().address(), norm.mean().bytes());
+    context.packs().invalidate(norm.variance().address(), norm.variance().bytes());
+  }
+
+  /** All of {@code x} as one item. */
+  private RowChunks chunks(Buffer x, int channels, @Nullable Buffer... buffers) {
+    boolean packed = RowChunks.arePacked(channels, buffers);
+    return RowChunks.of(context, 1, x.elements() / channels, channels, packed);
   }
 }

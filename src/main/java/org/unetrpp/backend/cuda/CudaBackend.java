@@ -83,7 +83,7 @@ public final class CudaBackend implements Backend {
     head = new HeadKernels(context);
     layerNorm = new LayerNormKernels(context);
     groupNorm = new GroupNormKernels(context);
-    batchNorm = new BatchNormKernels(context);
+    batchNorm = new BatchNormKernels(context, groupNorm);
     softmax = new SoftmaxKernels(context);
     elements = new ElementKernels(context);
     columns = new ColumnKernels(context);

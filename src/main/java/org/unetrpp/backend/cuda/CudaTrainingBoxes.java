@@ -1,5 +1,8 @@
 package org.unetrpp.backend.cuda;
 
+import org.jspecify.annotations.Nullable;
+import org.unetrpp.backend.Backend;
+import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.ComposedTrainingBoxes;
 import org.unetrpp.backend.Dropout;
 import org.unetrpp.backend.Grid;
@@ -11,16 +14,25 @@ import org.unetrpp.memory.Buffer;
 
 /**
  * The boxes in training mode, with kernels of its own for the head and, where those take its sizes,
- * for attention.
+ * for attention; normalization, residual and LeakyReLU are one pass.
  */
 final class CudaTrainingBoxes extends ComposedTrainingBoxes {
-  private final HeadKernels head;
+  private final CudaBackend cuda;
   private final PairedAttentionKernels attention;
 
-  CudaTrainingBoxes(CudaBackend backend) {
+  CudaTrainingBoxes(CudaBackend cuda) {
+    this(cuda, cuda);
+  }
+
+  /**
+   * With primitives of another backend.
+   *
+   * @param backend on the memory of {@code cuda}
+   */
+  CudaTrainingBoxes(CudaBackend cuda, Backend backend) {
     super(backend);
-    head = backend.head();
-    attention = new PairedAttentionKernels(backend.context());
+    this.cuda = cuda;
+    attention = new PairedAttentionKernels(cuda.context());
   }
 
   @Override
@@ -38,6 +50,7 @@ final class CudaTrainingBoxes extends ComposedTrainingBoxes {
 
   @Override
   public Pullback<HeadParameters> head(Buffer x, HeadParameters p, Buffer y, Grid grid) {
+    HeadKernels head = cuda.head();
     head.forward(x, p, HeadOutput.LOGITS, y, grid);
     return (dy, gradients, dx) -> {
       head.backwardWeights(x, dy, gradients, grid);
@@ -45,5 +58,40 @@ final class CudaTrainingBoxes extends ComposedTrainingBoxes {
         head.backwardData(dy, p, dx, grid);
       }
     };
+  }
+
+  @Override
+  protected void normalize(
+      Buffer h,
+      ChannelNorm norm,
+      boolean moves,
+      @Nullable Buffer residual,
+      double slope,
+      Buffer y,
+      Grid grid,
+      int channels) {
+    double epsilon = ChannelNorm.EPSILON;
+    switch (norm) {
+      case ChannelNorm.Instance() ->
+          cuda.groupNorm()
+              .forwardResidual(
+                  h, null, null, residual, slope, y, grid, channels, channels, epsilon);
+      case ChannelNorm.Batch batch when moves ->
+          cuda.batchNorm()
+              .forwardTraining(h, batch, MOMENTUM, residual, slope, y, channels, epsilon);
+      case ChannelNorm.Batch batch ->
+          cuda.groupNorm()
+              .forwardResidual(
+                  h,
+                  batch.gamma(),
+                  batch.beta(),
+                  residual,
+                  slope,
+                  y,
+                  asOneItem(grid),
+                  channels,
+                  channels,
+                  epsilon);
+    }
   }
 }

@@ -51,11 +51,35 @@ final class GroupNormKernels {
     RowChunks chunks = chunks(grid, channels, x, residual, y);
     try (var _ = context.scopes().open()) {
       Buffer partials = moments.partials(x, chunks);
-      Buffer coefficients = context.floats(2L * grid.batch() * channels);
+      forwardOfMoments(
+          x, partials, chunks, gamma, beta, residual, slope, y, channels, groups, epsilon);
+    }
+  }
+
+  /**
+   * As {@link #forwardResidual}, of moments that were taken before.
+   *
+   * @param partials of the chunks of {@code x}
+   * @param chunks of {@code x}, {@code residual} and {@code y}
+   */
+  void forwardOfMoments(
+      Buffer x,
+      Buffer partials,
+      RowChunks chunks,
+      @Nullable Buffer gamma,
+      @Nullable Buffer beta,
+      @Nullable Buffer residual,
+      double slope,
+      Buffer y,
+      int channels,
+      int groups,
+      double epsilon) {
+    try (var _ = context.scopes().open()) {
+      Buffer coefficients = context.floats(2L * chunks.items() * channels);
       context.launch(
           FILE,
           "group_norm_coefficients",
-          groupGeometry(groups, grid.batch(), channels),
+          groupGeometry(groups, chunks.items(), channels),
           context
               .arguments(partials, gamma, coefficients)
               .longs(chunks.rows())

@@ -19,6 +19,7 @@ public final class JcudaCublas implements Cublas {
   private static final int SUCCESS = 0;
 
   private final CudaDriver driver;
+  private final JcudaStream stream;
   private final cublasHandle handle = new cublasHandle();
   private final long workspace;
   private final Pointer one = Pointer.to(new float[] {1});
@@ -32,6 +33,8 @@ public final class JcudaCublas implements Cublas {
    */
   public JcudaCublas(CudaDriver driver, JcudaStream stream, Precision precision) {
     this.driver = driver;
+    this.stream = stream;
+    stream.enter();
     check("cublasCreate", JCublas2.cublasCreate(handle));
     long allocated = 0;
     try {
@@ -86,6 +89,7 @@ public final class JcudaCublas implements Cublas {
       Matrix b,
       Matrix c,
       boolean accumulate) {
+    stream.enter();
     // The native of JCublas2.cublasGemmEx is exported under a name that Java does not look for.
     check(
         "cublasGemmEx",
@@ -126,6 +130,7 @@ public final class JcudaCublas implements Cublas {
 
   @Override
   public void close() {
+    stream.enter();
     try {
       check("cublasDestroy", JCublas2.cublasDestroy(handle));
     } finally {

@@ -34,6 +34,7 @@ public final class JcudaCudnn implements Cudnn {
   private static final int[] NO_DILATION = {1, 1, 1};
   private static final int TRIES = 2; // of each algorithm: with and without tensor cores
 
+  private final JcudaStream stream;
   private final cudnnHandle handle = new cudnnHandle();
   private final Pointer one = Pointer.to(new float[] {1});
   private final Pointer zero = Pointer.to(new float[] {0});
@@ -45,6 +46,8 @@ public final class JcudaCudnn implements Cudnn {
    * @throws CudaException if the library refuses
    */
   public JcudaCudnn(JcudaStream stream) {
+    this.stream = stream;
+    stream.enter();
     check("cudnnCreate", JCudnn.cudnnCreate(handle));
     try {
       check("cudnnSetStream", JCudnn.cudnnSetStream(handle, new cudaStream_t(stream.handle())));
@@ -194,6 +197,7 @@ public final class JcudaCudnn implements Cudnn {
   @Override
   public List<Measured> measure(
       Plan plan, long x, long weight, long y, long workspace, long workspaceBytes) {
+    stream.enter();
     Descriptors p = (Descriptors) plan;
     Pointer xPointer = new DeviceAddress(x);
     Pointer weightPointer = new DeviceAddress(weight);
@@ -302,6 +306,7 @@ public final class JcudaCudnn implements Cudnn {
   @Override
   public void run(
       Plan plan, int algorithm, long x, long weight, long y, long workspace, long workspaceBytes) {
+    stream.enter();
     Descriptors p = (Descriptors) plan;
     Pointer xPointer = new DeviceAddress(x);
     Pointer weightPointer = new DeviceAddress(weight);
@@ -368,6 +373,7 @@ public final class JcudaCudnn implements Cudnn {
 
   @Override
   public void close() {
+    stream.enter();
     check("cudnnDestroy", JCudnn.cudnnDestroy(handle));
   }
 

@@ -103,7 +103,7 @@ public final class JcudaDriver implements CudaDriver {
   }
 
   /** Makes the context the thread's current one; every method that calls the driver begins so. */
-  private void enter() {
+  void enter() {
     if (closed) {
       throw new IllegalStateException("device %s is closed".formatted(properties.name()));
     }
@@ -258,7 +258,7 @@ public final class JcudaDriver implements CudaDriver {
     check(
         JCudaDriver.cuStreamCreate(stream, CUstream_flags.CU_STREAM_NON_BLOCKING),
         "cuStreamCreate");
-    return new JcudaStream(stream);
+    return new JcudaStream(stream, this);
   }
 
   @Override
