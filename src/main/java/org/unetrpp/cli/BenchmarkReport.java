@@ -102,7 +102,7 @@ final class BenchmarkReport {
     json.addProperty("batch_size", batch);
     json.add("step_seconds", spread(seconds));
     row("a training step of " + batch, text(seconds), NONE);
-    row("patches a second", text("%.3g", batch / seconds.median()), NONE);
+    row("patches a second in training", text("%.3g", batch / seconds.median()), NONE);
   }
 
   /** The process's largest memory after the training steps. */
