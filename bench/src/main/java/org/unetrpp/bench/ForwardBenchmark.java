@@ -27,7 +27,7 @@ import org.unetrpp.memory.DType;
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
 @Warmup(iterations = 5)
 @Measurement(iterations = 15)
-@Fork(1)
+@Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
 public class ForwardBenchmark {
   @Param({"synapse", "acdc", "lung", "tumor"})
   public String variant = "synapse";

@@ -35,7 +35,7 @@ import org.unetrpp.nn.DeterministicTensor;
 @OutputTimeUnit(TimeUnit.SECONDS)
 @Warmup(iterations = 2, time = 1)
 @Measurement(iterations = 5, time = 1)
-@Fork(1)
+@Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
 public class PeakBenchmark {
   @Param("2")
   public int threads;

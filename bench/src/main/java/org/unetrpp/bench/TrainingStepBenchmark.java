@@ -30,7 +30,7 @@ import org.unetrpp.training.StepReport;
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
 @Warmup(iterations = 2)
 @Measurement(iterations = 5)
-@Fork(1)
+@Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
 public class TrainingStepBenchmark {
   @Param({"synapse", "acdc", "lung", "tumor"})
   public String variant = "synapse";

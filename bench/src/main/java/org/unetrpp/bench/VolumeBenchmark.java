@@ -35,7 +35,7 @@ import org.unetrpp.pipeline.SlidingWindow;
 @OutputTimeUnit(TimeUnit.SECONDS)
 @Warmup(iterations = 1)
 @Measurement(iterations = 3)
-@Fork(1)
+@Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
 public class VolumeBenchmark {
   private static final double STEP = 0.5;
 
