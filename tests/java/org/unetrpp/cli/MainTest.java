@@ -29,12 +29,23 @@ class MainTest {
     assertThat(run.exitCode()).isZero();
     assertThat(run.err()).isEmpty();
     assertThat(run.text())
-        .contains("segment", "plan", "train", "evaluate", "info", "forward", "devices", "convert");
+        .contains("segment", "plan", "train", "evaluate", "info", "forward", "devices", "convert")
+        .contains("benchmark");
   }
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"segment", "plan", "train", "evaluate", "info", "forward", "devices", "convert"})
+      strings = {
+        "segment",
+        "plan",
+        "train",
+        "evaluate",
+        "info",
+        "forward",
+        "benchmark",
+        "devices",
+        "convert"
+      })
   void everyCommandHasHelp(String command) {
     CommandRun run = CommandRun.of(command, "--help");
     assertThat(run.exitCode()).isZero();

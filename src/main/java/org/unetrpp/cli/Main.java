@@ -48,6 +48,7 @@ public final class Main {
     commands.add(new EvaluateCommand());
     commands.add(new InfoCommand(models));
     commands.add(new ForwardCommand());
+    commands.add(new BenchmarkCommand(models));
     commands.add(new DevicesCommand());
     return run(commands, args);
   }

@@ -81,18 +81,30 @@ public final class Engine {
   public static List<String> report() {
     List<String> lines = new ArrayList<>();
     try (CpuBackend cpu = new CpuBackend(defaultThreads())) {
-      CpuBackend.Capabilities capabilities = cpu.capabilities();
-      lines.add(
-          "cpu: usable, %d threads, oneDNN %s with %s"
-              .formatted(
-                  capabilities.threads(),
-                  capabilities.oneDnnVersion(),
-                  capabilities.instructionSet()));
+      lines.add("cpu: usable, " + capabilities(cpu));
     } catch (LinkageError e) {
       lines.add("cpu: not usable: " + e.getMessage());
     }
     lines.addAll(CudaDevices.ofThisMachine().report());
     return lines;
+  }
+
+  /** What a backend computes on and with: a line for people. */
+  public static String describe(Backend backend) {
+    if (backend instanceof CpuBackend cpu) {
+      return "cpu: " + capabilities(cpu);
+    }
+    return CudaDevices.ofThisMachine().report().stream()
+        .filter(line -> line.startsWith(backend.name() + ":"))
+        .findFirst()
+        .orElse(backend.name());
+  }
+
+  private static String capabilities(CpuBackend cpu) {
+    CpuBackend.Capabilities capabilities = cpu.capabilities();
+    return "%d threads, oneDNN %s with %s"
+        .formatted(
+            capabilities.threads(), capabilities.oneDnnVersion(), capabilities.instructionSet());
   }
 
   /**

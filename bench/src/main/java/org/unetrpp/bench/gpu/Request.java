@@ -3,9 +3,9 @@ package org.unetrpp.bench.gpu;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import java.util.List;
-import java.util.stream.IntStream;
 import org.unetrpp.backend.cuda.Providers;
 import org.unetrpp.backend.cuda.driver.Precision;
+import org.unetrpp.bench.BenchmarkNetwork;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.DType;
 import org.unetrpp.model.Architecture;
@@ -73,28 +73,8 @@ record Request(JsonObject json) {
         Architecture.published(text("variant"))
             .orElseThrow(
                 () -> new IllegalArgumentException("variant '%s'".formatted(text("variant"))));
-    return json.has("patch") ? tiny(published.withPatch(extents("patch"))) : published;
-  }
-
-  /** A quarter of the channels and fewer blocks. */
-  private static Architecture tiny(Architecture of) {
-    return new Architecture(
-        of.inputChannels(),
-        of.classes(),
-        of.patch(),
-        of.stem(),
-        of.downsampling(),
-        of.widths().stream().map(width -> width / 4).toList(),
-        IntStream.of(1, 2, 1, 1).boxed().toList(),
-        1,
-        of.projections(),
-        of.decoderProjection(),
-        of.featureSize() / 4,
-        of.heads(),
-        of.tokenProjection(),
-        of.fusion(),
-        of.residualConvolutions(),
-        of.attentionDropout(),
-        of.channelDropout());
+    return json.has("patch")
+        ? BenchmarkNetwork.tiny(published.withPatch(extents("patch")))
+        : published;
   }
 }

@@ -5,7 +5,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import java.util.ArrayList;
 import java.util.List;
-import org.unetrpp.bench.TrainingStep;
+import org.unetrpp.benchmark.TrainingStep;
 import org.unetrpp.loss.LossSettings;
 import org.unetrpp.model.Architecture;
 import org.unetrpp.nn.DeterministicTensor;

@@ -4,21 +4,27 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
+import org.unetrpp.benchmark.Spread;
 
 /**
  * Contestants in processes of their own that make their passes in turn, A B C A B C, so that what
- * the machine does meanwhile meets them all. Only one computes at a time. Every contestant's logits
- * are held against those expected before anything is timed.
+ * the machine does meanwhile meets them all. Only one computes at a time. What every contestant
+ * computes is held against what is expected before anything is timed. With foreign processes each
+ * round has a second turn, A B C, beside them.
  */
 final class Comparison {
   /** Share of all processors that other processes may take in a clean pass. */
   private static final double FOREIGN_LIMIT = 0.05;
 
-  /** Error of logits, relative to their largest absolute value, that ends a comparison. */
+  /**
+   * Error that ends a comparison: of logits relative to their largest absolute value, of loss and
+   * gradient norm relative to themselves. Float32 leaves some 1e-5.
+   */
   private static final double LARGEST_ERROR = 1e-3;
 
   private final Plan plan;
@@ -31,10 +37,12 @@ final class Comparison {
    *
    * @param contestants in the order of their passes
    * @param setup what each is opened with
-   * @param jvmOptions of each contestant's process
+   * @param launch how each one's process is started
    * @param warmups passes before the first round, of which there is one or more
    * @param rounds clean rounds wanted
    * @param mostRounds rounds after which it ends in any case
+   * @param foreignProcesses busy processes beside the second turn of each round; without any, there
+   *     is no second turn
    * @param patienceSeconds how long each round and warm-up may wait for other processes to rest
    * @param commit of the sources
    * @param command that runs the same comparison
@@ -42,16 +50,16 @@ final class Comparison {
   record Plan(
       List<ContestantKind> contestants,
       Setup setup,
-      List<String> jvmOptions,
+      Launch launch,
       int warmups,
       int rounds,
       int mostRounds,
+      int foreignProcesses,
       int patienceSeconds,
       String commit,
       String command) {
     Plan {
       contestants = List.copyOf(contestants);
-      jvmOptions = List.copyOf(jvmOptions);
       if (contestants.isEmpty()) {
         throw new IllegalArgumentException("contestants are empty, expected one or more");
       }
@@ -60,12 +68,32 @@ final class Comparison {
             "%d warm-ups, %d rounds, at most %d: expected 1 or more, 1 or more, at least the rounds"
                 .formatted(warmups, rounds, mostRounds));
       }
+      if (foreignProcesses < 0) {
+        throw new IllegalArgumentException(
+            "%d foreign processes, expected 0 or more".formatted(foreignProcesses));
+      }
+      for (ContestantKind kind : contestants) {
+        if (!kind.does(setup.what())) {
+          throw new IllegalArgumentException(
+              "%s has no %s, expected one of %s"
+                  .formatted(
+                      kind.label(),
+                      setup.what().label(),
+                      Arrays.stream(ContestantKind.values())
+                          .filter(other -> other.does(setup.what()))
+                          .map(ContestantKind::label)
+                          .toList()));
+        }
+      }
     }
   }
 
   /** One contestant and what is known of it. */
   private record Side(
-      WorkerProcess worker, List<Results.Pass> warmups, List<Results.Pass> passes) {}
+      WorkerProcess worker,
+      List<Results.Pass> warmups,
+      List<Results.Pass> passes,
+      List<Results.Pass> loadedPasses) {}
 
   private Comparison(Plan plan, Consumer<String> progress) {
     this.plan = plan;
@@ -76,26 +104,26 @@ final class Comparison {
    * Carries {@code plan} out.
    *
    * @param progress told of each step in a line
-   * @throws IllegalStateException if a contestant fails or its logits are wrong
+   * @throws IllegalStateException if a contestant fails or computes something else
    */
   static Results run(Plan plan, Consumer<String> progress) {
     Comparison comparison = new Comparison(plan, progress);
-    try {
-      return comparison.run();
+    try (Spinners spinners = Spinners.start(plan.foreignProcesses())) {
+      return comparison.run(spinners);
     } finally {
       comparison.sides.forEach(side -> side.worker().close());
     }
   }
 
-  private Results run() {
+  private Results run(Spinners spinners) {
     for (ContestantKind kind : plan.contestants()) {
-      WorkerProcess worker = WorkerProcess.start(kind, plan.setup(), plan.jvmOptions());
-      sides.add(new Side(worker, new ArrayList<>(), new ArrayList<>()));
+      WorkerProcess worker = WorkerProcess.start(kind, plan.setup(), plan.launch());
+      sides.add(new Side(worker, new ArrayList<>(), new ArrayList<>(), new ArrayList<>()));
       progress.accept("%s: %s".formatted(kind.label(), worker.opened().version()));
     }
     for (int warmup = 0; warmup < plan.warmups(); warmup++) {
       awaitQuiet();
-      sides.forEach(side -> side.warmups().add(pass("warm-up", side)));
+      sides.forEach(side -> side.warmups().add(pass("warm-up", side, spinners)));
     }
     List<NpyFile.Deviation> deviations = sides.stream().map(this::compare).toList();
     int round = 0;
@@ -103,7 +131,14 @@ final class Comparison {
       round++;
       awaitQuiet();
       for (Side side : sides) {
-        side.passes().add(pass("round " + round, side));
+        side.passes().add(pass("round " + round, side, spinners));
+      }
+      if (plan.foreignProcesses() > 0) {
+        for (Side side : sides) {
+          spinners.spin();
+          side.loadedPasses().add(pass("round " + round + ", loaded", side, spinners));
+          spinners.rest();
+        }
       }
     }
     return results(deviations, sides.stream().map(side -> side.worker().finish()).toList());
@@ -127,7 +162,7 @@ final class Comparison {
   private NpyFile.Deviation compare(Side side) {
     NpyFile.Deviation deviation = side.worker().compare().deviation();
     String line =
-        "%s: logits differ by %.1e at most, %.1e rms"
+        "%s: what it computes differs by %.1e at most, %.1e rms"
             .formatted(label(side), deviation.largest(), deviation.rms());
     progress.accept(line);
     if (deviation.largest() > LARGEST_ERROR) {
@@ -136,9 +171,10 @@ final class Comparison {
     return deviation;
   }
 
-  private Results.Pass pass(String occasion, Side side) {
+  private Results.Pass pass(String occasion, Side side, Spinners spinners) {
     long pid = side.worker().pid();
     double load = ProcFiles.loadAverage();
+    double spun = spinners.cpuSeconds();
     ProcFiles.MachineUse machine = ProcFiles.machine();
     ProcFiles.ProcessUse own = ProcFiles.process(pid);
     double seconds = side.worker().pass().seconds();
@@ -147,7 +183,8 @@ final class Comparison {
 
     double cpu = ownAfter.cpuSeconds() - own.cpuSeconds();
     ProcFiles.MachineUse use = machineAfter.minus(machine);
-    double foreign = Math.max(0, use.busySeconds() - cpu);
+    double spinning = spinners.cpuSeconds() - spun;
+    double foreign = Math.max(0, use.busySeconds() - cpu - spinning);
     boolean clean = foreign + use.stolenSeconds() <= FOREIGN_LIMIT * processors * seconds;
     progress.accept(
         "%s, %s: %.3f s%s"
@@ -165,6 +202,7 @@ final class Comparison {
         ownAfter.majorFaults() - own.majorFaults(),
         foreign,
         use.stolenSeconds(),
+        spinning,
         load,
         clean);
   }
@@ -172,9 +210,14 @@ final class Comparison {
   /** Numbers of the rounds in which every contestant's pass is clean. */
   private List<Integer> cleanRounds() {
     return rounds()
-        .filter(round -> sides.stream().allMatch(side -> side.passes().get(round).clean()))
+        .filter(round -> sides.stream().allMatch(side -> isClean(side, round)))
         .boxed()
         .toList();
+  }
+
+  private static boolean isClean(Side side, int round) {
+    return side.passes().get(round).clean()
+        && (side.loadedPasses().isEmpty() || side.loadedPasses().get(round).clean());
   }
 
   private IntStream rounds() {
@@ -185,6 +228,7 @@ final class Comparison {
     List<Integer> clean = cleanRounds();
     List<Integer> counted = clean.isEmpty() ? rounds().boxed().toList() : clean;
     return new Results(
+        plan.setup().what().label(),
         plan.commit(),
         plan.command(),
         Instant.now().truncatedTo(ChronoUnit.SECONDS).toString(),
@@ -194,10 +238,12 @@ final class Comparison {
             ProcFiles.memoryBytes(),
             System.getProperty("os.name") + " " + System.getProperty("os.version")),
         System.getProperty("java.vm.name") + " " + Runtime.version(),
-        plan.jvmOptions(),
+        plan.launch().jvmOptions(),
         plan.setup().variant(),
+        plan.setup().what().batchSize(plan.setup().variant()),
         plan.setup().threads(),
         FOREIGN_LIMIT,
+        plan.foreignProcesses(),
         clean.size(),
         clean.isEmpty(),
         IntStream.range(0, sides.size())
@@ -207,12 +253,15 @@ final class Comparison {
         ratios(counted));
   }
 
-  private static Results.Entry entry(
+  private Results.Entry entry(
       Side side, NpyFile.Deviation deviation, Reply.Closed closed, List<Integer> counted) {
     List<Results.Pass> passes = counted.stream().map(side.passes()::get).toList();
+    boolean loaded = plan.foreignProcesses() > 0;
+    List<Double> loadedSeconds = loaded ? seconds(side.loadedPasses(), counted) : List.of();
     return new Results.Entry(
         label(side),
         side.worker().opened().version(),
+        plan.launch().settings(side.worker().kind()),
         deviation.largest(),
         deviation.rms(),
         side.worker().opened().peakResidentBytes(),
@@ -221,13 +270,16 @@ final class Comparison {
         passes.stream().mapToDouble(Results.Pass::seconds).min().orElseThrow(),
         median(passes, Results.Pass::cpuSeconds),
         median(passes, Results.Pass::minorFaults),
+        loaded ? Spread.of(loadedSeconds).median() : null,
+        loaded ? Statistics.ratios(loadedSeconds, seconds(side.passes(), counted)) : null,
         List.copyOf(side.warmups()),
-        List.copyOf(side.passes()));
+        List.copyOf(side.passes()),
+        List.copyOf(side.loadedPasses()));
   }
 
   private static double median(
       List<Results.Pass> passes, ToDoubleFunction<Results.Pass> measurement) {
-    return Statistics.median(passes.stream().mapToDouble(measurement).boxed().toList());
+    return Spread.of(passes.stream().mapToDouble(measurement).boxed().toList()).median();
   }
 
   private List<Results.Ratio> ratios(List<Integer> counted) {
@@ -241,11 +293,14 @@ final class Comparison {
   private Results.Ratio ratio(int first, Side other, List<Integer> counted) {
     Side baseline = sides.get(first);
     return Statistics.ratio(
-        label(other), seconds(other, counted), label(baseline), seconds(baseline, counted));
+        label(other),
+        seconds(other.passes(), counted),
+        label(baseline),
+        seconds(baseline.passes(), counted));
   }
 
-  private static List<Double> seconds(Side side, List<Integer> rounds) {
-    return rounds.stream().map(round -> side.passes().get(round).seconds()).toList();
+  private static List<Double> seconds(List<Results.Pass> passes, List<Integer> rounds) {
+    return rounds.stream().map(round -> passes.get(round).seconds()).toList();
   }
 
   private static String label(Side side) {

@@ -1,21 +1,19 @@
 package org.unetrpp.bench.peers;
 
-import java.lang.foreign.MemorySegment;
-
-/** A network that is ready to compute the logits of the one input it was opened with. */
+/** A network that is ready to do the same again and again. */
 interface Contestant extends AutoCloseable {
   /** The version of what computes, such as a library's. */
   String version();
 
-  /** Computes the logits; this call is what is timed. */
-  void forward();
+  /** One forward pass or training step; this call is what is timed. */
+  void pass();
 
   /**
-   * The logits of the last {@link #forward}: (K, D, H, W), row-major, float32 in native byte order.
+   * How far what it computes is from what is expected.
    *
    * @throws IllegalStateException before the first pass
    */
-  MemorySegment logits();
+  NpyFile.Deviation deviation();
 
   /** Releases what the contestant holds. */
   @Override

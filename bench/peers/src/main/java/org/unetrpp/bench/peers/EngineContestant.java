@@ -1,41 +1,20 @@
 package org.unetrpp.bench.peers;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import org.unetrpp.backend.Backend;
-import org.unetrpp.backend.HeadOutput;
+import org.unetrpp.benchmark.ForwardPass;
 import org.unetrpp.engine.Device;
-import org.unetrpp.engine.Engine;
-import org.unetrpp.grid.Extents;
-import org.unetrpp.memory.MemoryScope;
+import org.unetrpp.memory.DType;
 import org.unetrpp.model.Architecture;
-import org.unetrpp.model.NetworkState;
-import org.unetrpp.model.UnetrPlusPlus;
-import org.unetrpp.nn.Parameters;
-import org.unetrpp.tensor.Shape;
-import org.unetrpp.tensor.Tensor;
 
-/** The project's own engine as a contestant. */
+/** The project's own engine; its input is the one of the exports, made from the same name. */
 final class EngineContestant implements Contestant {
-  private final Backend backend;
-  private final MemoryScope scope;
-  private final Parameters parameters;
-  private final UnetrPlusPlus network;
-  private final Arena arena = Arena.ofShared();
-  private final MemorySegment patch;
-  private final MemorySegment logits;
-  private boolean computed;
+  private final Setup setup;
+  private final ForwardPass pass;
 
-  @SuppressWarnings("MustBeClosedChecker") // close closes them
+  @SuppressWarnings("MustBeClosedChecker") // close closes it
   private EngineContestant(Setup setup) {
+    this.setup = setup;
     Architecture architecture = Architecture.published(setup.variant()).orElseThrow();
-    backend = Engine.open(new Device.Cpu(), setup.threads());
-    scope = backend.scopes().open();
-    parameters = NetworkState.deterministic(backend, architecture);
-    network = new UnetrPlusPlus(architecture, parameters);
-    patch = setup.input().read(arena);
-    logits = arena.allocate(setup.expectedLogits().bytes(), ValueLayout.JAVA_FLOAT.byteSize());
+    pass = new ForwardPass(architecture, new Device.Cpu(), setup.threads(), DType.FLOAT32);
   }
 
   static Contestant open(Setup setup) {
@@ -44,38 +23,21 @@ final class EngineContestant implements Contestant {
 
   @Override
   public String version() {
-    return Engine.report().getFirst();
+    return pass.describe();
   }
 
   @Override
-  public void forward() {
-    Architecture architecture = network.architecture();
-    Extents extents = architecture.patch();
-    Shape shape =
-        Shape.of(
-            1, architecture.inputChannels(), extents.depth(), extents.height(), extents.width());
-    try (var _ = backend.scopes().open()) {
-      Tensor image = Tensor.uninitialized(backend, shape);
-      backend.upload(patch, image.buffer());
-      Tensor result = network.forward(image, HeadOutput.LOGITS);
-      backend.download(result.buffer(), logits);
-    }
-    computed = true;
+  public void pass() {
+    pass.run();
   }
 
   @Override
-  public MemorySegment logits() {
-    if (!computed) {
-      throw new IllegalStateException("logits asked for before the first pass");
-    }
-    return logits;
+  public NpyFile.Deviation deviation() {
+    return setup.expectedLogits().deviation(pass.logits());
   }
 
   @Override
   public void close() {
-    parameters.close();
-    scope.close();
-    backend.close();
-    arena.close();
+    pass.close();
   }
 }

@@ -18,9 +18,9 @@ sealed interface Reply {
   record Passed(double seconds) implements Reply {}
 
   /**
-   * The last pass's logits were compared.
+   * What the contestant computes was compared.
    *
-   * @param deviation how far they are from those expected
+   * @param deviation how far it is from what is expected
    */
   record Compared(NpyFile.Deviation deviation) implements Reply {}
 

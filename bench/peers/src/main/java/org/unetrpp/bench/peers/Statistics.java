@@ -2,44 +2,32 @@ package org.unetrpp.bench.peers;
 
 import java.util.List;
 import java.util.stream.IntStream;
+import org.unetrpp.benchmark.Spread;
 
 /** Summaries of repeated measurements. */
 final class Statistics {
   private Statistics() {}
 
   /**
-   * The middle value, or the mean of the two middle ones.
-   *
-   * @throws IllegalArgumentException if there are no values
-   */
-  static double median(List<Double> values) {
-    if (values.isEmpty()) {
-      throw new IllegalArgumentException("values are empty, expected one or more");
-    }
-    List<Double> sorted = values.stream().sorted().toList();
-    int middle = sorted.size() / 2;
-    return sorted.size() % 2 == 1
-        ? sorted.get(middle)
-        : (sorted.get(middle - 1) + sorted.get(middle)) / 2;
-  }
-
-  /**
-   * Median and range of the ratios {@code times / otherTimes}, pair by pair.
+   * Spread of the ratios {@code times / otherTimes}, pair by pair.
    *
    * @throws IllegalArgumentException if the lists differ in length or are empty
    */
-  static Results.Ratio ratio(
-      String name, List<Double> times, String otherName, List<Double> otherTimes) {
+  static Spread ratios(List<Double> times, List<Double> otherTimes) {
     if (times.size() != otherTimes.size()) {
       throw new IllegalArgumentException(
-          "%d times of %s, expected the %d of %s"
-              .formatted(times.size(), name, otherTimes.size(), otherName));
+          "%d times, expected the %d of the others".formatted(times.size(), otherTimes.size()));
     }
-    List<Double> ratios =
+    return Spread.of(
         IntStream.range(0, times.size())
             .mapToObj(round -> times.get(round) / otherTimes.get(round))
-            .sorted()
-            .toList();
-    return new Results.Ratio(name, otherName, median(ratios), ratios.getFirst(), ratios.getLast());
+            .toList());
+  }
+
+  /** The same, with the names of both. */
+  static Results.Ratio ratio(
+      String name, List<Double> times, String otherName, List<Double> otherTimes) {
+    Spread spread = ratios(times, otherTimes);
+    return new Results.Ratio(name, otherName, spread.median(), spread.smallest(), spread.largest());
   }
 }

@@ -26,6 +26,7 @@ final class TorchContestant implements Contestant {
   private final NDManager manager;
   private final ParameterStore parameters;
   private final NDList input;
+  private final NpyFile expected;
   private @Nullable NDList output;
 
   private TorchContestant(Setup setup) throws IOException, MalformedModelException {
@@ -39,6 +40,7 @@ final class TorchContestant implements Contestant {
     JniUtils.setGradMode(false);
     manager = model.getNDManager().newSubManager();
     parameters = new ParameterStore(manager, false);
+    expected = setup.expectedLogits();
     NpyFile patch = setup.input();
     NDArray array =
         manager.create(
@@ -64,7 +66,7 @@ final class TorchContestant implements Contestant {
   }
 
   @Override
-  public void forward() {
+  public void pass() {
     if (output != null) {
       output.close();
     }
@@ -72,11 +74,11 @@ final class TorchContestant implements Contestant {
   }
 
   @Override
-  public MemorySegment logits() {
+  public NpyFile.Deviation deviation() {
     if (output == null) {
       throw new IllegalStateException("logits asked for before the first pass");
     }
-    return MemorySegment.ofBuffer(output.singletonOrThrow().toByteBuffer());
+    return expected.deviation(MemorySegment.ofBuffer(output.singletonOrThrow().toByteBuffer()));
   }
 
   @Override

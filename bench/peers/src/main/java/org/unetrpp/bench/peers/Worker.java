@@ -30,11 +30,16 @@ final class Worker {
     this.replies = replies;
   }
 
-  /** Arguments: contestant, variant, folder of the exports, threads. */
+  /** Arguments: contestant, what it shall do, variant, folder of the exports, threads. */
   public static void main(String[] arguments) throws IOException {
     PrintStream replies = System.out;
     System.setOut(System.err); // what a library prints must not mix with the replies
-    Setup setup = new Setup(arguments[1], Path.of(arguments[2]), Integer.parseInt(arguments[3]));
+    Setup setup =
+        new Setup(
+            What.of(arguments[1]).getFirst(),
+            arguments[2],
+            Path.of(arguments[3]),
+            Integer.parseInt(arguments[4]));
     new Worker(replies).serve(ContestantKind.of(arguments[0]), setup);
   }
 
@@ -47,8 +52,7 @@ final class Worker {
       for (String command = commands.readLine(); command != null; command = commands.readLine()) {
         switch (command) {
           case PASS -> reply(pass(contestant));
-          case COMPARE ->
-              reply(new Reply.Compared(setup.expectedLogits().deviation(contestant.logits())));
+          case COMPARE -> reply(new Reply.Compared(contestant.deviation()));
           case CLOSE -> {
             reply(new Reply.Closed(ProcFiles.peakResidentBytes()));
             return;
@@ -63,7 +67,7 @@ final class Worker {
 
   private static Reply.Passed pass(Contestant contestant) {
     long start = System.nanoTime();
-    contestant.forward();
+    contestant.pass();
     return new Reply.Passed((System.nanoTime() - start) * NANOS);
   }
 

@@ -28,21 +28,29 @@ final class WorkerProcess implements AutoCloseable {
   /**
    * Starts the process and waits until its contestant is open.
    *
-   * @param jvmOptions options of its JVM
+   * @param launch how its process is started
    * @throws IllegalStateException if it ends instead; its own message is on standard error
    */
-  static WorkerProcess start(ContestantKind kind, Setup setup, List<String> jvmOptions) {
+  static WorkerProcess start(ContestantKind kind, Setup setup, Launch launch) {
     List<String> command = new ArrayList<>();
-    command.add(ProcessHandle.current().info().command().orElse("java"));
-    command.addAll(jvmOptions);
-    command.addAll(List.of("-classpath", System.getProperty("java.class.path")));
-    command.add(Worker.class.getName());
+    if (kind.isPython()) {
+      command.addAll(List.of(launch.python(), launch.pythonWorker().toString()));
+    } else {
+      command.add(java());
+      command.addAll(launch.jvmOptions());
+      command.addAll(launch.jvmOptionsOf(kind));
+      command.addAll(List.of("-classpath", System.getProperty("java.class.path")));
+      command.addAll(List.of(Worker.class.getName(), kind.label()));
+    }
     command.addAll(
         List.of(
-            kind.label(),
+            setup.what().label(),
             setup.variant(),
             setup.exports().toString(),
             Integer.toString(setup.threads())));
+    if (kind.isPython()) {
+      command.add(Integer.toString(setup.what().batchSize(setup.variant())));
+    }
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
     builder.environment().put("OMP_NUM_THREADS", Integer.toString(setup.threads()));
@@ -52,6 +60,11 @@ final class WorkerProcess implements AutoCloseable {
     } catch (IOException e) {
       throw new UncheckedIOException("the process of " + kind.label() + " cannot be started", e);
     }
+  }
+
+  /** The Java of this process. */
+  static String java() {
+    return ProcessHandle.current().info().command().orElse("java");
   }
 
   ContestantKind kind() {
@@ -71,7 +84,7 @@ final class WorkerProcess implements AutoCloseable {
     return ask(Worker.PASS, Reply.Passed.class);
   }
 
-  /** Compares the logits of the last pass with those expected. */
+  /** Compares what it computes with what is expected. */
   Reply.Compared compare() {
     return ask(Worker.COMPARE, Reply.Compared.class);
   }

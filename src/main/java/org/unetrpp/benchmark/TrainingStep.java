@@ -1,4 +1,4 @@
-package org.unetrpp.bench;
+package org.unetrpp.benchmark;
 
 import com.google.errorprone.annotations.MustBeClosed;
 import org.unetrpp.backend.Backend;
@@ -6,6 +6,7 @@ import org.unetrpp.engine.Device;
 import org.unetrpp.engine.Engine;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.loss.LossSettings;
+import org.unetrpp.memory.DType;
 import org.unetrpp.model.Architecture;
 import org.unetrpp.nn.DeterministicTensor;
 import org.unetrpp.planning.Optimization;
@@ -14,8 +15,8 @@ import org.unetrpp.training.NetworkTrainer;
 import org.unetrpp.training.StepReport;
 
 /**
- * A published network in training, with the weights and batches of {@link DeterministicTensor}:
- * targets are constant over blocks of 4 x 8 x 8 voxels.
+ * A network in training as published, with the weights and the batch of {@link
+ * DeterministicTensor}: targets are constant over blocks of 4 x 8 x 8 voxels.
  */
 public final class TrainingStep implements AutoCloseable {
   private static final Extents BLOCK = new Extents(4, 8, 8);
@@ -25,11 +26,18 @@ public final class TrainingStep implements AutoCloseable {
   private final Batch batch;
   private long step;
 
-  /** Opens the CPU and fills the network. */
+  /**
+   * Opens a device and fills the network.
+   *
+   * @param threads of the CPU
+   * @param computeType of activations
+   * @throws org.unetrpp.engine.DeviceUnavailableException if this machine does not have the device
+   */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // close closes them
-  public TrainingStep(Architecture architecture, int batchSize, int threads) {
-    backend = Engine.open(new Device.Cpu(), threads);
+  public TrainingStep(
+      Architecture architecture, int batchSize, Device device, int threads, DType computeType) {
+    backend = Engine.open(device, threads, computeType);
     trainer =
         new NetworkTrainer(
             backend,
@@ -64,11 +72,16 @@ public final class TrainingStep implements AutoCloseable {
     return new Batch(size, channels, patch, image, labels);
   }
 
-  /** One step: the loss before it. */
-  public double run() {
+  /** The device, its instruction set and its libraries, in a line. */
+  public String describe() {
+    return Engine.describe(backend);
+  }
+
+  /** One step: forward, loss of all heads, backward, clipping, update of the weights. */
+  public StepReport run() {
     StepReport report = trainer.step(batch, step, Optimization.PUBLISHED.learningRate());
     step++;
-    return report.loss();
+    return report;
   }
 
   @Override
