@@ -44,7 +44,6 @@ public final class CpuBackend implements Backend {
   private final Map<ConvolutionKey, SlabConvolution> convolutions = new HashMap<>();
   private final Normalizations normalizations;
   private final MatrixProducts products;
-  private final TransposedConvolution transposedConvolution;
   private final Columns columns;
   private final CpuTraining training;
   private final TrainingBoxes trainingBoxes = new ComposedTrainingBoxes(this);
@@ -67,7 +66,6 @@ public final class CpuBackend implements Backend {
     context = CpuContext.create(threads);
     normalizations = new Normalizations(context);
     products = new MatrixProducts(context);
-    transposedConvolution = new TransposedConvolution(context);
     columns = new Columns(context);
     training = new CpuTraining(this);
     this.boxes = boxes.apply(this);
@@ -124,10 +122,6 @@ public final class CpuBackend implements Backend {
 
   Columns columns() {
     return columns;
-  }
-
-  TransposedConvolution transposedConvolution() {
-    return transposedConvolution;
   }
 
   /** Forgets what was packed from memory that is given back. */
@@ -281,7 +275,7 @@ public final class CpuBackend implements Backend {
   @Override
   public void transposedConvolution(
       Buffer x, Buffer weight, Buffer y, Grid grid, Convolution shape) {
-    transposedConvolution.run(x, weight, null, y, grid, shape);
+    new TransposedConvolution(context, weight, grid, shape, false).run(x, null, y);
   }
 
   @Override

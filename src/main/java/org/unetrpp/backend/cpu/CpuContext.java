@@ -12,13 +12,15 @@ import org.unetrpp.memory.HostAllocator;
  * @param primitives those made so far
  * @param packs repacked weights
  * @param workspace memory of the backend's own: packs and scratch
+ * @param temporary what the box that runs now has for itself
  */
 record CpuContext(
     OneDnn oneDnn,
     ThreadPool pool,
     Primitives primitives,
     PackCache packs,
-    HostAllocator workspace) {
+    HostAllocator workspace,
+    Scratch temporary) {
   /** Values of a task that makes one pass over them: enough to outweigh starting it. */
   static final int TASK_VALUES = 1 << 16;
 
@@ -30,7 +32,12 @@ record CpuContext(
     ThreadPool pool =
         new ThreadPool(threads, oneDnn, index -> new Worker(index, oneDnn, workspace));
     return new CpuContext(
-        oneDnn, pool, new Primitives(oneDnn, threads), new PackCache(workspace), workspace);
+        oneDnn,
+        pool,
+        new Primitives(oneDnn, threads),
+        new PackCache(workspace),
+        workspace,
+        new Scratch(workspace));
   }
 
   /** Runs {@code body} on tiles of whole rows of {@code period} values, some tiles to a task. */
@@ -126,6 +133,7 @@ record CpuContext(
     pool.close();
     primitives.close();
     packs.close();
+    temporary.close();
     workspace.close();
   }
 }

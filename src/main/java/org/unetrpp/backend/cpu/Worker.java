@@ -12,19 +12,17 @@ final class Worker implements AutoCloseable {
   private final int index;
   private final OneDnn oneDnn;
   private final long stream;
-  private final HostAllocator memory;
   private final float[][] arrays = new float[ARRAYS][TILE];
   private final DropoutFactors dropoutFactors = new DropoutFactors();
   private double[] doubles = new double[TILE];
-  private long scratch;
-  private long scratchBytes;
-  private long scratchpad;
-  private long scratchpadBytes;
+  private final Scratch scratch;
+  private final Scratch scratchpad;
 
   Worker(int index, OneDnn oneDnn, HostAllocator memory) {
     this.index = index;
     this.oneDnn = oneDnn;
-    this.memory = memory;
+    scratch = new Scratch(memory);
+    scratchpad = new Scratch(memory);
     stream = oneDnn.createStream();
   }
 
@@ -59,35 +57,18 @@ final class Worker implements AutoCloseable {
 
   /** Address of native memory for {@code elements} floats, which the next call may move. */
   long scratch(long elements) {
-    long bytes = elements * Float.BYTES;
-    if (bytes > scratchBytes) {
-      release(scratch, scratchBytes);
-      scratch = memory.allocate(bytes);
-      scratchBytes = bytes;
-    }
-    return scratch;
+    return scratch.reserve(elements * Float.BYTES);
   }
 
   /** Address of native memory for a primitive's own use. */
   long scratchpad(long bytes) {
-    if (bytes > scratchpadBytes) {
-      release(scratchpad, scratchpadBytes);
-      scratchpad = memory.allocate(bytes);
-      scratchpadBytes = bytes;
-    }
-    return scratchpad;
-  }
-
-  private void release(long address, long bytes) {
-    if (bytes > 0) {
-      memory.release(address, bytes);
-    }
+    return scratchpad.reserve(bytes);
   }
 
   @Override
   public void close() {
-    release(scratch, scratchBytes);
-    release(scratchpad, scratchpadBytes);
+    scratch.close();
+    scratchpad.close();
     oneDnn.destroyStream(stream);
   }
 }
