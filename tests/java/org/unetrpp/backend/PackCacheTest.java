@@ -84,4 +84,21 @@ class PackCacheTest {
         .hasMessage("no");
     assertThat(memory.bytesInUse()).isZero();
   }
+
+  @Test
+  void keepsWhatWasMadeOfBuffersUntilOneChanges() {
+    cache.keep("plan", List.of(weight, scale), "made");
+    assertThat(cache.kept("plan")).isEqualTo("made");
+    assertThat(cache.kept("another")).isNull();
+    cache.invalidate(scale.address(), scale.bytes());
+    assertThat(cache.kept("plan")).isNull();
+  }
+
+  @Test
+  void whatIsKeptAnewDependsOnItsOwnBuffersAlone() {
+    cache.keep("plan", List.of(weight), "first");
+    cache.keep("plan", List.of(scale), "second");
+    cache.invalidate(weight.address(), weight.bytes());
+    assertThat(cache.kept("plan")).isEqualTo("second");
+  }
 }

@@ -19,6 +19,7 @@ import org.unetrpp.memory.Buffer;
 public final class PackCache implements AutoCloseable {
   private final Allocator memory;
   private final Map<Key, Pack> packs = new HashMap<>();
+  private final Map<Object, Kept> kept = new HashMap<>();
   private final NavigableMap<Long, Source> sources = new TreeMap<>();
 
   public PackCache(Allocator memory) {
@@ -35,10 +36,13 @@ public final class PackCache implements AutoCloseable {
 
   private record Pack(long address, long bytes) {}
 
+  /** What a backend has made of buffers besides packs. */
+  private record Kept(Object value, List<Buffer> from) {}
+
   /** A buffer that packs were made from; the longest that starts at its address. */
   private static final class Source {
     private long bytes;
-    private final Set<Key> keys = new HashSet<>();
+    private final Set<Object> keys = new HashSet<>();
   }
 
   /**
@@ -63,12 +67,36 @@ public final class PackCache implements AutoCloseable {
       throw e;
     }
     packs.put(key, made);
+    link(key, from);
+    return made.address();
+  }
+
+  /** What {@link #keep} has been given under a key, unless it is out of date; makes no objects. */
+  public @Nullable Object kept(Object key) {
+    Kept found = kept.get(key);
+    return found == null ? null : found.value();
+  }
+
+  /**
+   * Keeps what was made of buffers until one of them changes or is released.
+   *
+   * @param key tells it apart from all else that is kept
+   * @param from buffers that it depends on
+   */
+  public void keep(Object key, List<Buffer> from, Object value) {
+    if (kept.containsKey(key)) {
+      drop(key);
+    }
+    kept.put(key, new Kept(value, List.copyOf(from)));
+    link(key, from);
+  }
+
+  private void link(Object key, List<Buffer> from) {
     for (Buffer buffer : from) {
       Source source = sources.computeIfAbsent(buffer.address(), _ -> new Source());
       source.bytes = Math.max(source.bytes, buffer.bytes());
       source.keys.add(key);
     }
-    return made.address();
   }
 
   /** Drops what was made from any of these bytes. */
@@ -81,7 +109,7 @@ public final class PackCache implements AutoCloseable {
     if (touched.isEmpty()) {
       return;
     }
-    List<Key> stale = new ArrayList<>();
+    List<Object> stale = new ArrayList<>();
     touched.values().forEach(source -> stale.addAll(source.keys));
     stale.forEach(this::drop);
   }
@@ -94,12 +122,23 @@ public final class PackCache implements AutoCloseable {
         : null;
   }
 
-  private void drop(Key key) {
-    Pack pack = packs.remove(key);
-    if (pack != null) {
-      memory.release(pack.address(), pack.bytes());
+  private void drop(Object key) {
+    if (key instanceof Key ofPack) {
+      Pack pack = packs.remove(ofPack);
+      if (pack != null) {
+        memory.release(pack.address(), pack.bytes());
+      }
+      unlink(key, ofPack.from());
+    } else {
+      Kept value = kept.remove(key);
+      if (value != null) {
+        unlink(key, value.from());
+      }
     }
-    for (Buffer buffer : key.from()) {
+  }
+
+  private void unlink(Object key, List<Buffer> from) {
+    for (Buffer buffer : from) {
       Source source = sources.get(buffer.address());
       if (source != null) {
         source.keys.remove(key);
@@ -115,6 +154,7 @@ public final class PackCache implements AutoCloseable {
   public void close() {
     packs.values().forEach(pack -> memory.release(pack.address(), pack.bytes()));
     packs.clear();
+    kept.clear();
     sources.clear();
   }
 }

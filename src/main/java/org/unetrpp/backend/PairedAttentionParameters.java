@@ -62,6 +62,11 @@ public record PairedAttentionParameters(
   public record Concatenation(
       Buffer spatialWeight, Buffer spatialBias, Buffer channelWeight, Buffer channelBias) {}
 
+  /** Whether keys and values are projected along the tokens by different weights. */
+  public boolean hasTwoProjections() {
+    return !keys.weight().equals(values.weight());
+  }
+
   /** Channels of one head, d. */
   public int headChannels() {
     return channels / heads;

@@ -150,7 +150,7 @@ public final class ModelFile implements AutoCloseable {
         backend,
         description.architecture(),
         hasSupervisionHeads(file.tensors()),
-        entry -> tensor(entry.name()).toFloats());
+        (entry, scratch) -> tensor(entry.name()).floats(scratch));
   }
 
   private StoredTensor tensor(String name) {

@@ -1,5 +1,8 @@
 package org.unetrpp.model;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.util.function.Function;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.nn.DeterministicTensor;
@@ -17,16 +20,40 @@ public final class NetworkState {
     return name.matches(SUPERVISION_HEADS);
   }
 
+  /** Gives the float32 values of entries. */
+  @FunctionalInterface
+  public interface Source {
+    /**
+     * The values of an entry, in C order.
+     *
+     * @param scratch memory for them, where they are not somewhere already; it is given back before
+     *     the next entry
+     */
+    MemorySegment values(StateEntry entry, SegmentAllocator scratch);
+  }
+
   /**
-   * Parameters with values from {@code source}, which is asked for every entry of the layout that
-   * is no alias and no counter. Deep supervision heads are left out if {@code withSupervision} is
-   * false.
+   * Parameters with values from arrays; see {@link #load(Backend, Architecture, boolean, Source)}.
    */
   public static Parameters load(
       Backend backend,
       Architecture architecture,
       boolean withSupervision,
       Function<StateEntry, float[]> source) {
+    return load(
+        backend,
+        architecture,
+        withSupervision,
+        (entry, _) -> MemorySegment.ofArray(source.apply(entry)));
+  }
+
+  /**
+   * Parameters with values from {@code source}, which is asked for every entry of the layout that
+   * is no alias and no counter. Deep supervision heads are left out if {@code withSupervision} is
+   * false.
+   */
+  public static Parameters load(
+      Backend backend, Architecture architecture, boolean withSupervision, Source source) {
     Parameters parameters = new Parameters(backend);
     try {
       for (StateEntry entry : StateLayout.of(architecture)) {
@@ -45,14 +72,15 @@ public final class NetworkState {
     }
   }
 
-  private static void add(
-      Parameters parameters, StateEntry entry, Function<StateEntry, float[]> source) {
+  private static void add(Parameters parameters, StateEntry entry, Source source) {
     if (entry.aliasOf() != null) {
       parameters.alias(entry.name(), entry.aliasOf());
       return;
     }
     int[] extents = entry.shape().stream().mapToInt(Integer::intValue).toArray();
-    parameters.add(entry.name(), Shape.of(extents), source.apply(entry));
+    try (Arena scratch = Arena.ofConfined()) {
+      parameters.add(entry.name(), Shape.of(extents), source.values(entry, scratch));
+    }
   }
 
   /** Parameters with the values of {@link DeterministicTensor}, deep supervision heads included. */
@@ -61,6 +89,6 @@ public final class NetworkState {
         backend,
         architecture,
         true,
-        entry -> DeterministicTensor.ofState(entry.name(), entry.shape()));
+        (entry, scratch) -> DeterministicTensor.ofState(entry.name(), entry.shape(), scratch));
   }
 }

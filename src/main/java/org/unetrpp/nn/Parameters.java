@@ -1,5 +1,6 @@
 package org.unetrpp.nn;
 
+import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashMap;
 import java.util.SequencedMap;
 import java.util.SequencedSet;
@@ -26,11 +27,11 @@ public final class Parameters implements AutoCloseable {
   }
 
   /**
-   * Adds a tensor with these values.
+   * Adds a tensor with these float32 values.
    *
    * @throws IllegalArgumentException if the name is taken
    */
-  public void add(String name, Shape shape, float[] values) {
+  public void add(String name, Shape shape, MemorySegment values) {
     requireFree(name);
     Buffer buffer = backend.scopes().allocate(backend.parameterType(), shape.elements());
     backend.upload(values, buffer);

@@ -5,6 +5,9 @@ import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -144,6 +147,26 @@ public final class StoredTensor {
       type.write(values, count, converted.asSlice(first * type.bytes()));
     }
     return converted.asReadOnly();
+  }
+
+  /**
+   * The values as floats of this machine's byte order, in C order, rounded to nearest where a float
+   * cannot hold them: the file's own bytes wherever they are so, else in memory of {@code memory}.
+   */
+  public MemorySegment floats(SegmentAllocator memory) {
+    boolean littleEndian = ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN;
+    if (type == StoredType.FLOAT32 && originType == type && littleEndian) {
+      return bytes();
+    }
+    MemorySegment source = bytes();
+    MemorySegment floats = memory.allocate(ValueLayout.JAVA_FLOAT, elements());
+    float[] values = new float[(int) Math.min(CHUNK_ELEMENTS, elements())];
+    for (long first = 0; first < elements(); first += CHUNK_ELEMENTS) {
+      int count = chunk(first);
+      type.read(source, first, values, count);
+      MemorySegment.copy(values, 0, floats, ValueLayout.JAVA_FLOAT, first * Float.BYTES, count);
+    }
+    return floats;
   }
 
   /**

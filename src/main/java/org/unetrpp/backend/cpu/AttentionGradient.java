@@ -384,7 +384,7 @@ final class AttentionGradient {
   /** Pass 3: each task takes its tokens of every item, so that it alone adds to what they share. */
   private void tokensBackward(
       AttentionMaps.Gradient[] found, PairedAttentionParameters gradients, @Nullable Buffer dx) {
-    boolean two = HeadMaps.hasTwoProjections(p);
+    boolean two = p.hasTwoProjections();
     long perProjection = (long) projected * channels;
     Buffer dgram = call.allocate((long) call.batch * channels * channels);
     Buffer dkeys = call.allocate(call.batch * perProjection);

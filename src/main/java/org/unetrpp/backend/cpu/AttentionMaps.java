@@ -71,7 +71,7 @@ final class AttentionMaps {
     channels = p.channels();
     d = p.headChannels();
     projected = p.projected();
-    twoProjections = HeadMaps.hasTwoProjections(p);
+    twoProjections = p.hasTwoProjections();
     temperature = Values.of(p.temperature()).toDoubles();
     temperature2 = Values.of(p.temperature2()).toDoubles();
     queryWeight = weights(0);

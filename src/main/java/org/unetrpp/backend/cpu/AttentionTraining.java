@@ -101,7 +101,7 @@ final class AttentionTraining {
 
     /** Pass 1: G, E X and, where there is another projection, F X. */
     private double[][] gather() {
-      boolean two = HeadMaps.hasTwoProjections(p);
+      boolean two = p.hasTwoProjections();
       int gram = channels * channels;
       int projection = projected * channels;
       ChunkSums sums = call.sums(gram + (two ? 2 : 1) * projection);

@@ -33,15 +33,9 @@ final class ConvolutionGradients {
   void data(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
     Extents output = shape.output(grid.extents());
     if (isPatches(shape) && output.times(shape.kernel()).equals(grid.extents())) {
-      backend
-          .transposedConvolution()
-          .run(
-              dy,
-              weight,
-              null,
-              dx,
-              new Grid(grid.batch(), output),
-              Convolution.patches(shape.outChannels(), shape.inChannels(), shape.kernel()));
+      Convolution turned =
+          Convolution.patches(shape.outChannels(), shape.inChannels(), shape.kernel());
+      backend.transposedConvolution(dy, weight, dx, new Grid(grid.batch(), output), turned);
     } else if (isFlippable(shape)) {
       flipped(dy, weight, dx, new Grid(grid.batch(), output), shape);
     } else {

@@ -49,7 +49,6 @@ public final class CpuBackend implements Backend {
   private final Map<MachineKey, MachineConvolution> machineConvolutions = new HashMap<>();
   private final Normalizations normalizations;
   private final MatrixProducts products;
-  private final TransposedConvolution transposedConvolution;
   private final Columns columns;
   private final CpuTraining training;
   private final TrainingBoxes trainingBoxes;
@@ -83,7 +82,6 @@ public final class CpuBackend implements Backend {
     context = CpuContext.create(threads, ownKernels);
     normalizations = new Normalizations(context);
     products = new MatrixProducts(context);
-    transposedConvolution = new TransposedConvolution(context);
     columns = new Columns(context);
     training = new CpuTraining(this);
     this.boxes = boxes.apply(this);
@@ -176,10 +174,6 @@ public final class CpuBackend implements Backend {
 
   Columns columns() {
     return columns;
-  }
-
-  TransposedConvolution transposedConvolution() {
-    return transposedConvolution;
   }
 
   /** Forgets what was packed from memory that is given back. */
@@ -337,7 +331,7 @@ public final class CpuBackend implements Backend {
   @Override
   public void transposedConvolution(
       Buffer x, Buffer weight, Buffer y, Grid grid, Convolution shape) {
-    transposedConvolution.run(x, weight, null, y, grid, shape);
+    new TransposedConvolution(context, weight, grid, shape, false).run(x, null, y);
   }
 
   @Override

@@ -37,17 +37,13 @@ final class CpuBoxes extends ComposedBoxes {
 
   private final CpuBackend cpu;
   private final CpuContext context;
-  private final PairedAttention attention;
   private final InstanceBlock instanceBlock;
-  private final Head head;
 
   CpuBoxes(CpuBackend backend) {
     super(backend);
     cpu = backend;
     context = backend.context();
-    attention = new PairedAttention(backend);
     instanceBlock = new InstanceBlock(backend);
-    head = new Head(context);
   }
 
   @Override
@@ -69,7 +65,7 @@ final class CpuBoxes extends ComposedBoxes {
 
   @Override
   public void pairedAttention(Buffer x, PairedAttentionParameters p, Buffer y, int batch) {
-    attention.run(x, p, y, batch);
+    PairedAttention.of(context, p, batch).run(x, y);
   }
 
   @Override
@@ -156,18 +152,11 @@ final class CpuBoxes extends ComposedBoxes {
 
   @Override
   public void upsample(Buffer x, UpsampleParameters p, Buffer skip, Buffer y, Grid grid) {
-    cpu.transposedConvolution()
-        .run(
-            x,
-            p.weight(),
-            skip,
-            y,
-            grid,
-            Convolution.patches(p.inChannels(), p.outChannels(), p.stride()));
+    TransposedConvolution.of(context, p, grid).run(x, skip, y);
   }
 
   @Override
   public void head(Buffer x, HeadParameters p, HeadOutput output, Buffer y, Grid grid) {
-    head.run(x, p, output, y, grid);
+    Head.of(context, p, output, grid).run(x, y);
   }
 }

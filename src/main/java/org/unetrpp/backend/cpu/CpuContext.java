@@ -13,6 +13,7 @@ import org.unetrpp.memory.HostAllocator;
  * @param primitives those made so far
  * @param packs repacked weights
  * @param workspace memory of the backend's own: packs and scratch
+ * @param temporary what the box that runs now has for itself
  * @param machineCode whether convolutions may run on machine code of our own
  */
 record CpuContext(
@@ -21,6 +22,7 @@ record CpuContext(
     Primitives primitives,
     PackCache packs,
     HostAllocator workspace,
+    Scratch temporary,
     boolean machineCode) {
   /** Values of a task that makes one pass over them: enough to outweigh starting it. */
   static final int TASK_VALUES = 1 << 16;
@@ -38,6 +40,7 @@ record CpuContext(
         new Primitives(oneDnn, threads),
         new PackCache(workspace),
         workspace,
+        new Scratch(workspace),
         ownKernels && oneDnn.hasAvx512() && WinogradConvolution.isSupported());
   }
 
@@ -134,6 +137,7 @@ record CpuContext(
     pool.close();
     primitives.close();
     packs.close();
+    temporary.close();
     workspace.close();
   }
 }

@@ -1,82 +1,98 @@
 package org.unetrpp.backend.cpu;
 
 import java.util.Arrays;
+import java.util.List;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.HeadOutput;
 import org.unetrpp.backend.HeadParameters;
-import org.unetrpp.backend.cpu.OneDnn.Operand;
 import org.unetrpp.memory.Buffer;
+import org.unetrpp.memory.HostMemory;
 
 /**
- * The head with its classes first from the start: a chunk of voxels is multiplied into rows of
- * classes in the cache, goes through the softmax there, and leaves row by row.
+ * The head with its classes first from the start, planned once for its parameters: a chunk of
+ * voxels is multiplied into rows of classes in the cache, goes through the softmax there, and
+ * leaves row by row. A call makes no objects.
  */
 final class Head {
   private static final int CHUNK = 2048;
 
   private final CpuContext context;
+  private final HeadParameters p;
+  private final HeadOutput output;
+  private final Grid grid;
+  private final int voxels;
+  private final int chunk;
+  private final int tasks; // of one item
+  private final Primitive softmax;
+  private final Primitive lastSoftmax;
+  private final float[] biases; // each class's, as often as a chunk has voxels
+  private final ThreadPool.Task classifying = this::classify;
+  private long x; // addresses of the present call
+  private long y;
 
-  Head(CpuContext context) {
+  private Head(CpuContext context, HeadParameters p, HeadOutput output, Grid grid) {
     this.context = context;
+    this.p = p;
+    this.output = output;
+    this.grid = grid;
+    voxels = grid.tokens();
+    chunk = Math.min(voxels, CHUNK);
+    tasks = Math.ceilDiv(voxels, chunk);
+    softmax = context.primitives().softmaxOfColumns(p.classes(), chunk);
+    lastSoftmax =
+        context.primitives().softmaxOfColumns(p.classes(), CpuContext.lastBlock(voxels, chunk));
+    float[] bias = Values.of(p.bias()).toArray();
+    biases = new float[p.classes() * chunk];
+    for (int k = 0; k < p.classes(); k++) {
+      Arrays.fill(biases, k * chunk, (k + 1) * chunk, bias[k]);
+    }
   }
 
-  void run(Buffer x, HeadParameters p, HeadOutput output, Buffer y, Grid grid) {
-    int voxels = grid.tokens();
-    int chunk = Math.min(voxels, CHUNK);
-    int tasks = Math.ceilDiv(voxels, chunk);
-    int rest = CpuContext.lastBlock(voxels, chunk);
-    boolean probabilities = output == HeadOutput.PROBABILITIES;
-    Primitive softmax = context.primitives().softmaxOfColumns(p.classes(), chunk);
-    Primitive lastSoftmax = context.primitives().softmaxOfColumns(p.classes(), rest);
-    float[] biases = biasRows(p, chunk);
-    Values to = Values.of(y);
-    context
-        .pool()
-        .run(
-            grid.batch() * tasks,
-            (task, worker) -> {
-              int item = task / tasks;
-              int first = task % tasks * chunk;
-              int count = Math.min(chunk, voxels - first);
-              long elements = (long) p.classes() * count;
-              long scratch = worker.scratch(elements);
-              Values rows = Values.at(scratch, elements);
-              for (int k = 0; k < p.classes(); k++) {
-                rows.write((long) k * count, biases, k * chunk, count);
-              }
-              product(x, p, ((long) item * voxels + first) * p.inChannels(), count, scratch);
-              if (probabilities) {
-                (count == chunk ? softmax : lastSoftmax).run(worker, scratch, scratch);
-              }
-              for (int k = 0; k < p.classes(); k++) {
-                long row = ((long) item * p.classes() + k) * voxels + first;
-                to.copyFrom(rows, (long) k * count, row, count);
-              }
-            });
+  /** The plan for these parameters, made when it is not there. */
+  static Head of(CpuContext context, HeadParameters p, HeadOutput output, Grid grid) {
+    if (context.packs().kept(p) instanceof Head plan
+        && plan.output == output
+        && plan.grid.equals(grid)) {
+      return plan;
+    }
+    Head plan = new Head(context, p, output, grid);
+    context.packs().keep(p, List.of(p.weight(), p.bias()), plan);
+    return plan;
   }
 
-  /** {@code rows += W x^T}. */
-  private void product(Buffer x, HeadParameters p, long first, int count, long rows) {
+  void run(Buffer from, Buffer to) {
+    x = from.address();
+    y = to.address();
+    context.pool().run(grid.batch() * tasks, classifying);
+  }
+
+  private void classify(int task, Worker worker) {
+    int item = task / tasks;
+    int first = task % tasks * chunk;
+    int count = Math.min(chunk, voxels - first);
+    long rows = worker.scratch((long) p.classes() * count);
+    for (int k = 0; k < p.classes(); k++) {
+      HostMemory.write(biases, k * chunk, rows + (long) k * count * Float.BYTES, count);
+    }
     context
         .oneDnn()
-        .sgemm(
+        .productOfRows( // rows += W x^T
             p.classes(),
             count,
             p.inChannels(),
-            Operand.plain(p.weight().address(), p.inChannels()),
-            Operand.transposed(x.address() + first * Float.BYTES, p.inChannels()),
+            p.weight().address(),
+            p.inChannels(),
+            x + ((long) item * voxels + first) * p.inChannels() * Float.BYTES,
+            p.inChannels(),
             rows,
             count,
             true);
-  }
-
-  /** Each class's bias, {@code chunk} times. */
-  private static float[] biasRows(HeadParameters p, int chunk) {
-    float[] bias = Values.of(p.bias()).toArray();
-    float[] rows = new float[p.classes() * chunk];
-    for (int k = 0; k < p.classes(); k++) {
-      Arrays.fill(rows, k * chunk, (k + 1) * chunk, bias[k]);
+    if (output == HeadOutput.PROBABILITIES) {
+      (count == chunk ? softmax : lastSoftmax).run(worker, rows, rows);
     }
-    return rows;
+    for (int k = 0; k < p.classes(); k++) {
+      long to = y + (((long) item * p.classes() + k) * voxels + first) * Float.BYTES;
+      HostMemory.copy(rows + (long) k * count * Float.BYTES, to, (long) count * Float.BYTES);
+    }
   }
 }

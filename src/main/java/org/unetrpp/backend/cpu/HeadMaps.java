@@ -1,165 +1,303 @@
 package org.unetrpp.backend.cpu;
 
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.PairedAttentionParameters;
-import org.unetrpp.backend.PairedAttentionParameters.Concatenation;
 import org.unetrpp.memory.Buffer;
+import org.unetrpp.memory.HostMemory;
 
 /**
- * What one head of {@link PairedAttention} does with every token.
- *
- * @param logits logits from X or from the head's query, (C, P) or (d, P)
- * @param projectedValues Vp of the head, (d, P)
- * @param channelBranch what the head gives the channel branch: of the channels that its output
- *     layer, or the head where there is none, writes, those from X or from the head's value
+ * What {@link PairedAttention} makes between its passes, head by head: from sums over the tokens,
+ * the maps that every token then goes through. Norms and the products of queries and keys, in which
+ * large terms cancel, are computed in double.
  */
-record HeadMaps(Doubles logits, Doubles projectedValues, Doubles channelBranch) {
+final class HeadMaps {
   private static final double LEAST_NORM = 1e-12;
 
-  /** Whether keys and values are projected along the tokens by different weights. */
-  static boolean hasTwoProjections(PairedAttentionParameters p) {
-    return !p.keys().weight().equals(p.values().weight());
+  private final OneDnn oneDnn;
+  private final PairedAttentionParameters p;
+  private final boolean direct;
+  private final int channels;
+  private final int d;
+  private final int projected;
+  private final double[] temperature;
+  private final double[] temperature2;
+  private final float @Nullable [] keyBias;
+  private final float @Nullable [] valueBias;
+  private final float[] gamma;
+
+  /** The projections to queries and keys, (2 C, C), where the sums are of X; else empty. */
+  private final double[] weights;
+
+  /**
+   * Plans for parameters.
+   *
+   * @param direct whether the sums are of queries, keys and values and not of X
+   */
+  HeadMaps(OneDnn oneDnn, PairedAttentionParameters p, boolean direct) {
+    this.oneDnn = oneDnn;
+    this.p = p;
+    this.direct = direct;
+    channels = p.channels();
+    d = p.headChannels();
+    projected = p.projected();
+    temperature = Values.of(p.temperature()).toDoubles();
+    temperature2 = Values.of(p.temperature2()).toDoubles();
+    keyBias = floats(p.keys().bias());
+    valueBias = floats(p.values().bias());
+    gamma = Values.of(p.gamma()).toArray();
+    weights =
+        direct ? new double[0] : Values.of(p.qkvv().slice(0, 2L * channels * channels)).toDoubles();
   }
 
-  /** Makes the maps of one head of one item from sums over its tokens, in double. */
-  static final class Maker {
-    private final PairedAttentionParameters p;
-    private final double[] total;
-    private final int head;
-    private final int channels;
-    private final int d;
-    private final int projected;
+  private static float @Nullable [] floats(@Nullable Buffer buffer) {
+    return buffer == null ? null : Values.of(buffer).toArray();
+  }
+
+  /** Where the maps of a head go; its fields are set anew for each, so that none is made. */
+  static final class Places {
+    /** Sums along the tokens for keys and for values, each (P, C). */
+    long keySums;
+
+    long valueSums;
+
+    /** Logits from X, (C, P), or from the head's query, (d, P), and their row stride. */
+    long logits;
+
+    long logitStride;
+
+    /** Vp of the head, (d, P). */
+    long values;
 
     /**
-     * Takes the sums.
-     *
-     * @param total G, E X and, where there is another projection, F X; or Q^T Q, K^T K and Q^T K by
-     *     heads, E K and F V
+     * The channel branch of the item: the head's rows of (C, C) before the output layer; or, with
+     * one behind values, its columns of (C / 2, C).
      */
-    Maker(PairedAttentionParameters p, double[] total, int head) {
-      this.p = p;
-      this.total = total;
-      this.head = head;
-      channels = p.channels();
-      d = p.headChannels();
-      projected = p.projected();
-    }
+    long branch;
 
-    /**
-     * Makes the maps.
-     *
-     * @param direct whether the sums are of queries, keys and values and not of X
-     */
-    HeadMaps make(boolean direct) {
-      return direct ? ofQueries() : ofTokens();
-    }
+    /** The output layer of the channel branch times gamma, (C / 2, C); 0 for none. */
+    long outputLayer;
+  }
 
-    private HeadMaps ofTokens() {
-      Doubles gram = Doubles.of(total, 0, channels, channels);
-      Doubles query = weights(0);
-      Doubles key = weights(1);
-      Doubles queryGram = query.times(gram);
-      Doubles keyGram = key.times(gram);
-      double[] queryNorms = new double[d];
-      double[] keyNorms = new double[d];
+  /**
+   * Makes the maps of one head.
+   *
+   * @param totals sums of an item from element {@code first} on: G; or, of queries and keys, the
+   *     squares, and Q^T K by heads
+   */
+  void connect(int head, double[] totals, int first, Places to, Worker worker) {
+    int norms = d * d; // behind A, (d, d): the norms of queries, then of keys
+    int left = norms + 2 * d;
+    double[] work = worker.doubles(left + d * channels);
+    if (direct) {
       for (int c = 0; c < d; c++) {
-        queryNorms[c] = norm(queryGram.rowProduct(c, query));
-        keyNorms[c] = norm(keyGram.rowProduct(c, key));
+        work[norms + c] = norm(totals[first + head * d + c]);
+        work[norms + d + c] = norm(totals[first + channels + head * d + c]);
       }
-      Doubles map = channelMap(queryGram.times(key.transposed()), queryNorms, keyNorms);
-      int products = channels * channels;
-      Doubles projectedTokens = Doubles.of(total, products, projected, channels).transposed();
-      Doubles projectedOthers =
-          hasTwoProjections(p)
-              ? Doubles.of(total, products + projected * channels, projected, channels).transposed()
-              : projectedTokens;
-      Doubles keys = key.times(projectedTokens);
-      Doubles projectedValues = weights(3).times(projectedOthers);
-      finish(keys, projectedValues, queryNorms);
-      return new HeadMaps(
-          query.transposed().times(keys), projectedValues, output(map.times(weights(2))));
-    }
-
-    private HeadMaps ofQueries() {
-      int step = channels * d;
-      Doubles queries = Doubles.of(total, head * d * d, d, d);
-      Doubles keys = Doubles.of(total, step + head * d * d, d, d);
-      double[] queryNorms = new double[d];
-      double[] keyNorms = new double[d];
+      System.arraycopy(totals, first + 2 * channels + head * d * d, work, 0, d * d);
+    } else {
+      int query = head * d * channels;
+      int key = (channels + head * d) * channels;
+      multiply(key, totals, first, work, left);
       for (int c = 0; c < d; c++) {
-        queryNorms[c] = norm(queries.get(c, c));
-        keyNorms[c] = norm(keys.get(c, c));
+        work[norms + d + c] = norm(dot(work, left + c * channels, key + c * channels));
       }
-      Doubles map =
-          channelMap(Doubles.of(total, 2 * step + head * d * d, d, d), queryNorms, keyNorms);
-      Doubles projectedKeys = ofHead(3 * step);
-      Doubles projectedValues = ofHead(3 * step + projected * channels);
-      finish(projectedKeys, projectedValues, queryNorms);
-      return new HeadMaps(projectedKeys, projectedValues, output(map));
-    }
-
-    /** A head's channel branch, (d, any), with the output layer behind it where there is one. */
-    private Doubles output(Doubles branch) {
-      Concatenation fusion = p.fusion();
-      if (fusion == null) {
-        return branch;
+      multiply(query, totals, first, work, left);
+      for (int c = 0; c < d; c++) {
+        int row = left + c * channels;
+        work[norms + c] = norm(dot(work, row, query + c * channels));
+        for (int other = 0; other < d; other++) {
+          work[c * d + other] = dot(work, row, key + other * channels);
+        }
       }
-      return Doubles.of(Values.of(fusion.channelWeight()), 0, channels / 2, channels)
-          .columns(head * d, d)
-          .times(branch);
     }
-
-    /** A head's part of a projection along tokens, (d, P). */
-    private Doubles ofHead(int first) {
-      return Doubles.of(total, first, projected, channels).columns(head * d, d).transposed();
+    attend(work, norms, temperature[head]);
+    channelBranch(head, work, to, worker);
+    long keys = direct ? to.logits : worker.scratch((long) d * projected);
+    projectHead(head, 1, to.keySums, keys, worker);
+    addBias(keys, keyBias, worker);
+    for (int c = 0; c < d; c++) {
+      scale(at(keys, (long) c * projected), (float) (temperature2[head] / work[norms + c]), worker);
     }
-
-    /** A head's rows of one of the four projections, (d, C). */
-    private Doubles weights(int which) {
-      return Doubles.of(
-          Values.of(p.qkvv()), ((long) which * channels + (long) head * d) * channels, d, channels);
+    if (!direct) {
+      oneDnn.productOfColumns(
+          channels,
+          projected,
+          d,
+          weight(0, head),
+          channels,
+          keys,
+          projected,
+          to.logits,
+          to.logitStride);
     }
+    projectHead(head, 3, to.valueSums, to.values, worker);
+    addBias(to.values, valueBias, worker);
+  }
 
-    private static double norm(double square) {
-      return Math.max(Math.sqrt(Math.max(square, 0)), LEAST_NORM);
+  private static long at(long address, long element) {
+    return address + element * Float.BYTES;
+  }
+
+  /** Address of a head's rows of one of the four projections, (d, C). */
+  private long weight(int which, int head) {
+    return at(p.qkvv().address(), ((long) which * channels + (long) head * d) * channels);
+  }
+
+  private static double norm(double square) {
+    return Math.max(Math.sqrt(Math.max(square, 0)), LEAST_NORM);
+  }
+
+  /** {@code product = W G}, (d, C), for the rows of W from a weight on. */
+  private void multiply(int weight, double[] gram, int gramFirst, double[] product, int first) {
+    for (int c = 0; c < d; c++) {
+      int row = first + c * channels;
+      Arrays.fill(product, row, row + channels, 0);
+      int inner = 0;
+      for (; inner + 3 < channels; inner += 4) { // four at a time, so that sums move less
+        double w0 = weights[weight + c * channels + inner];
+        double w1 = weights[weight + c * channels + inner + 1];
+        double w2 = weights[weight + c * channels + inner + 2];
+        double w3 = weights[weight + c * channels + inner + 3];
+        int from = gramFirst + inner * channels;
+        for (int i = 0; i < channels; i++) {
+          product[row + i] +=
+              w0 * gram[from + i]
+                  + w1 * gram[from + channels + i]
+                  + w2 * gram[from + 2 * channels + i]
+                  + w3 * gram[from + 3 * channels + i];
+        }
+      }
+      for (; inner < channels; inner++) {
+        double w = weights[weight + c * channels + inner];
+        for (int i = 0; i < channels; i++) {
+          product[row + i] += w * gram[gramFirst + inner * channels + i];
+        }
+      }
     }
+  }
 
-    /** The map between the channels of a head, from the products of queries and keys. */
-    private Doubles channelMap(Doubles products, double[] queryNorms, double[] keyNorms) {
-      double temperature = value(p.temperature(), head);
+  /** The inner product of C values and a row of the weights. */
+  private double dot(double[] a, int first, int weight) {
+    double sum = 0;
+    for (int i = 0; i < channels; i++) {
+      sum += a[first + i] * weights[weight + i];
+    }
+    return sum;
+  }
+
+  /** The map between the channels of a head, (d, d), from products of queries and keys. */
+  private void attend(double[] map, int norms, double ofHead) {
+    for (int row = 0; row < d; row++) {
+      int begin = row * d;
+      double largest = Double.NEGATIVE_INFINITY;
+      for (int column = 0; column < d; column++) {
+        double scaled = map[begin + column] * ofHead;
+        map[begin + column] = scaled / (map[norms + row] * map[norms + d + column]);
+        largest = Math.max(largest, map[begin + column]);
+      }
+      double sum = 0;
+      for (int column = 0; column < d; column++) {
+        map[begin + column] = Math.exp(map[begin + column] - largest);
+        sum += map[begin + column];
+      }
+      for (int column = 0; column < d; column++) {
+        map[begin + column] /= sum;
+      }
+    }
+  }
+
+  /** What the head gives the channel branch: A, and what follows it. */
+  private void channelBranch(int head, double[] map, Places to, Worker worker) {
+    boolean isLast = to.outputLayer == 0; // nothing follows but gamma
+    if (direct && isLast) {
+      float[] line = worker.array(0, channels);
       for (int row = 0; row < d; row++) {
-        for (int column = 0; column < d; column++) {
-          products.set(
-              row,
-              column,
-              products.get(row, column) * temperature / (queryNorms[row] * keyNorms[column]));
+        Arrays.fill(line, 0, channels, 0);
+        for (int i = 0; i < d; i++) {
+          line[head * d + i] = (float) (map[row * d + i] * gamma[head * d + row]);
         }
+        HostMemory.write(line, 0, at(to.branch, ((long) head * d + row) * channels), channels);
       }
-      products.softmax();
-      return products;
+      return;
     }
+    float[] rounded = worker.array(0, d * d);
+    for (int i = 0; i < d * d; i++) {
+      rounded[i] = (float) (isLast ? map[i] * gamma[head * d + i / d] : map[i]);
+    }
+    long scratch = worker.scratch((long) d * d);
+    HostMemory.write(rounded, 0, scratch, d * d);
+    if (direct) {
+      oneDnn.plainProduct(
+          channels / 2,
+          d,
+          d,
+          at(to.outputLayer, (long) head * d),
+          channels,
+          scratch,
+          d,
+          at(to.branch, (long) head * d),
+          channels,
+          false);
+    } else {
+      oneDnn.plainProduct(
+          d,
+          channels,
+          d,
+          scratch,
+          d,
+          weight(2, head),
+          channels,
+          at(to.branch, (long) head * d * channels),
+          channels,
+          false);
+    }
+  }
 
-    /** Biases to keys and values; then the norms of the queries and the temperature to keys. */
-    private void finish(Doubles keys, Doubles values, double[] queryNorms) {
-      addBias(keys, p.keys().bias());
-      addBias(values, p.values().bias());
-      double temperature = value(p.temperature2(), head);
+  /** The head's rows of a projection along tokens, (d, P), of keys or spatial values. */
+  private void projectHead(int head, int which, long tokenSums, long to, Worker worker) {
+    if (!direct) {
+      oneDnn.productOfRows(
+          d,
+          projected,
+          channels,
+          weight(which, head),
+          channels,
+          tokenSums,
+          channels,
+          to,
+          projected,
+          false);
+      return;
+    }
+    float[] transposed = worker.array(0, d * projected);
+    float[] line = worker.array(1, d);
+    for (int i = 0; i < projected; i++) {
+      HostMemory.read(at(tokenSums, (long) i * channels + (long) head * d), line, d);
       for (int c = 0; c < d; c++) {
-        keys.scaleRow(c, temperature / queryNorms[c]);
+        transposed[c * projected + i] = line[c];
       }
     }
+    HostMemory.write(transposed, 0, to, d * projected);
+  }
 
-    private void addBias(Doubles x, @Nullable Buffer bias) {
-      if (bias != null) {
-        double[] addend = Values.of(bias).toDoubles();
-        for (int column = 0; column < projected; column++) {
-          x.addToColumn(column, addend[column]);
-        }
-      }
+  private void addBias(long rows, float @Nullable [] bias, Worker worker) {
+    if (bias == null) {
+      return;
     }
+    float[] line = worker.array(0, projected);
+    for (int c = 0; c < d; c++) {
+      long row = at(rows, (long) c * projected);
+      HostMemory.read(row, line, projected);
+      Loops.add(line, bias, projected);
+      HostMemory.write(line, 0, row, projected);
+    }
+  }
 
-    private static double value(Buffer buffer, int index) {
-      return Values.of(buffer).toArray()[index];
-    }
+  private void scale(long row, float factor, Worker worker) {
+    float[] line = worker.array(0, projected);
+    HostMemory.read(row, line, projected);
+    Loops.scale(line, factor, 0, projected);
+    HostMemory.write(line, 0, row, projected);
   }
 }

@@ -75,6 +75,13 @@ final class Loops {
     }
   }
 
+  /** {@code sum += x^2}. */
+  static void addSquares(float[] x, float[] sum, int count) {
+    for (int i = 0; i < count; i++) {
+      sum[i] += x[i] * x[i];
+    }
+  }
+
   /** {@code sum += x; squares += x^2}. */
   static void addWithSquares(float[] x, float[] sum, float[] squares, int count) {
     for (int i = 0; i < count; i++) {

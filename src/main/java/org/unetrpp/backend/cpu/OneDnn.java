@@ -900,10 +900,6 @@ final class OneDnn {
     static Operand transposed(long address, long rowStride) {
       return new Operand(address, true, rowStride);
     }
-
-    private byte code() {
-      return (byte) (transposed ? 'T' : 'N');
-    }
   }
 
   /**
@@ -919,24 +915,122 @@ final class OneDnn {
       long c,
       long rowStride,
       boolean accumulate) {
+    byte plain = (byte) 'N';
+    byte transposed = (byte) 'T';
+    sgemm(
+        a.transposed() ? transposed : plain,
+        b.transposed() ? transposed : plain,
+        rows,
+        columns,
+        inner,
+        a.address(),
+        a.rowStride(),
+        b.address(),
+        b.rowStride(),
+        c,
+        rowStride,
+        accumulate);
+  }
+
+  /** The product {@code c = a b}, or {@code c += a b}; makes no objects. */
+  void plainProduct(
+      int rows,
+      int columns,
+      int inner,
+      long a,
+      long aStride,
+      long b,
+      long bStride,
+      long c,
+      long cStride,
+      boolean accumulate) {
+    sgemm(
+        (byte) 'N',
+        (byte) 'N',
+        rows,
+        columns,
+        inner,
+        a,
+        aStride,
+        b,
+        bStride,
+        c,
+        cStride,
+        accumulate);
+  }
+
+  /** The product {@code c = a b^T}, or {@code c += a b^T}; makes no objects. */
+  void productOfRows(
+      int rows,
+      int columns,
+      int inner,
+      long a,
+      long aStride,
+      long b,
+      long bStride,
+      long c,
+      long cStride,
+      boolean accumulate) {
+    sgemm(
+        (byte) 'N',
+        (byte) 'T',
+        rows,
+        columns,
+        inner,
+        a,
+        aStride,
+        b,
+        bStride,
+        c,
+        cStride,
+        accumulate);
+  }
+
+  /** The product {@code c = a^T b}; makes no objects. */
+  void productOfColumns(
+      int rows,
+      int columns,
+      int inner,
+      long a,
+      long aStride,
+      long b,
+      long bStride,
+      long c,
+      long cStride) {
+    sgemm((byte) 'T', (byte) 'N', rows, columns, inner, a, aStride, b, bStride, c, cStride, false);
+  }
+
+  private void sgemm(
+      byte aCode,
+      byte bCode,
+      int rows,
+      int columns,
+      int inner,
+      long a,
+      long aStride,
+      long b,
+      long bStride,
+      long c,
+      long cStride,
+      boolean accumulate) {
     int status;
     try {
       status =
           (int)
               sgemm.invokeExact(
-                  a.code(),
-                  b.code(),
+                  aCode,
+                  bCode,
                   (long) rows,
                   (long) columns,
                   (long) inner,
                   1f,
-                  a.address(),
-                  a.rowStride(),
-                  b.address(),
-                  b.rowStride(),
+                  a,
+                  aStride,
+                  b,
+                  bStride,
                   accumulate ? 1f : 0f,
                   c,
-                  rowStride);
+                  cStride);
     } catch (Throwable e) {
       throw unexpected("dnnl_sgemm", e);
     }

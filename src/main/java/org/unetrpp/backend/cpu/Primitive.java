@@ -90,12 +90,58 @@ final class Primitive implements AutoCloseable {
 
   /** Runs on the calling thread, which is {@code worker}'s. */
   void run(Worker worker, long... addresses) {
+    Invocation invocation = invocation(worker);
+    for (int index = 0; index < addresses.length; index++) {
+      invocation.set(index, addresses[index]);
+    }
+    invocation.execute(worker);
+  }
+
+  /** The same with two addresses, and without an array of them. */
+  void run(Worker worker, long first, long second) {
+    Invocation invocation = invocation(worker);
+    invocation.set(0, first);
+    invocation.set(1, second);
+    invocation.execute(worker);
+  }
+
+  /** The same with three addresses. */
+  void run(Worker worker, long first, long second, long third) {
+    Invocation invocation = invocation(worker);
+    invocation.set(0, first);
+    invocation.set(1, second);
+    invocation.set(2, third);
+    invocation.execute(worker);
+  }
+
+  /** The same with four addresses. */
+  void run(Worker worker, long first, long second, long third, long fourth) {
+    Invocation invocation = invocation(worker);
+    invocation.set(0, first);
+    invocation.set(1, second);
+    invocation.set(2, third);
+    invocation.set(3, fourth);
+    invocation.execute(worker);
+  }
+
+  /** The same with five addresses. */
+  void run(Worker worker, long first, long second, long third, long fourth, long fifth) {
+    Invocation invocation = invocation(worker);
+    invocation.set(0, first);
+    invocation.set(1, second);
+    invocation.set(2, third);
+    invocation.set(3, fourth);
+    invocation.set(4, fifth);
+    invocation.execute(worker);
+  }
+
+  private Invocation invocation(Worker worker) {
     Invocation invocation = invocations[worker.index()];
     if (invocation == null) {
       invocation = new Invocation();
       invocations[worker.index()] = invocation;
     }
-    invocation.run(worker, addresses);
+    return invocation;
   }
 
   @Override
@@ -117,33 +163,46 @@ final class Primitive implements AutoCloseable {
   /** The argument list of one thread. */
   private final class Invocation {
     private final long[] memories;
+    private final long[] addresses; // where each points now
     private final long list;
 
     Invocation() {
       int count = arguments.length + (scratchpad == null ? 0 : 1);
       memories = new long[count];
+      addresses = new long[count];
       MemorySegment segment = arena.allocate(count * ARGUMENT_BYTES, ARGUMENT_BYTES);
       list = segment.address();
       for (int index = 0; index < arguments.length; index++) {
-        set(segment, index, arguments[index], layouts[index]);
+        place(segment, index, arguments[index], layouts[index]);
       }
       if (scratchpad != null) {
-        set(segment, arguments.length, SCRATCHPAD, scratchpad);
+        place(segment, arguments.length, SCRATCHPAD, scratchpad);
       }
     }
 
-    private void set(MemorySegment segment, int index, int argument, Descriptor layout) {
+    private void place(MemorySegment segment, int index, int argument, Descriptor layout) {
       memories[index] = oneDnn.createMemory(layout);
       segment.set(ValueLayout.JAVA_INT, index * ARGUMENT_BYTES, argument);
       segment.set(ValueLayout.JAVA_LONG, index * ARGUMENT_BYTES + Long.BYTES, memories[index]);
     }
 
-    void run(Worker worker, long[] addresses) {
-      for (int index = 0; index < arguments.length; index++) {
-        oneDnn.setAddress(memories[index], addresses[index]);
+    /** Points an argument somewhere; those that the primitive does not have are passed over. */
+    void set(int index, long address) {
+      if (index < arguments.length) {
+        point(index, address);
       }
+    }
+
+    private void point(int index, long address) {
+      if (addresses[index] != address) {
+        oneDnn.setAddress(memories[index], address);
+        addresses[index] = address;
+      }
+    }
+
+    void execute(Worker worker) {
       if (scratchpad != null) {
-        oneDnn.setAddress(memories[arguments.length], worker.scratchpad(scratchpadBytes));
+        point(arguments.length, worker.scratchpad(scratchpadBytes));
       }
       oneDnn.execute(handle, worker.stream(), memories.length, list);
     }

@@ -17,13 +17,32 @@ import org.jspecify.annotations.Nullable;
  * at a time may call {@link #run}, and tasks may not.
  */
 final class ThreadPool implements AutoCloseable {
-  /** About 20 microseconds: a wake-up from parking takes longer than most gaps between runs. */
-  private static final int SPINS = 400;
+  /**
+   * How long a thread looks for work before it parks, in nanoseconds: a wake-up from parking takes
+   * about as long.
+   */
+  private static final long PATIENCE = 50_000;
+
+  private static final int LOOKS_AT_A_TIME = 16;
+  private static final Task NOTHING = (_, _) -> {};
 
   private final OneDnn oneDnn;
   private final Worker caller;
   private final List<Helper> helpers = new ArrayList<>();
-  private volatile @Nullable Job job;
+
+  /**
+   * Tasks of the present run that no thread has taken. A run starts when this becomes positive, so
+   * a thread that comes late finds it at or below zero until then, and does no harm.
+   */
+  private final AtomicInteger untaken = new AtomicInteger();
+
+  /** Tasks of the present run that are not done. */
+  private final AtomicInteger undone = new AtomicInteger();
+
+  private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
+  private Task task = NOTHING; // these three belong to the run that "untaken" publishes
+  private int count;
+  private @Nullable Thread driver;
   private volatile boolean closed;
 
   /** One task of many. */
@@ -69,21 +88,82 @@ final class ThreadPool implements AutoCloseable {
     }
     int before = oneDnn.useOneThread();
     try {
-      if (count == 1 || helpers.isEmpty()) {
+      if (count <= 1 || helpers.isEmpty()) {
         for (int index = 0; index < count; index++) {
           task.run(index, caller);
         }
         return;
       }
-      Job current = new Job(task, count, Thread.currentThread());
-      job = current;
-      helpers.forEach(LockSupport::unpark);
-      current.work(caller);
-      current.await();
-      job = null;
-      current.throwFailure();
+      share(count, task);
+      throwFailure();
     } finally {
       oneDnn.restoreThreads(before);
+    }
+  }
+
+  private void share(int tasks, Task body) {
+    task = body;
+    count = tasks;
+    driver = Thread.currentThread();
+    failure.set(null);
+    undone.set(tasks);
+    untaken.set(tasks);
+    for (int i = 0; i < helpers.size(); i++) { // a loop that needs no iterator
+      LockSupport.unpark(helpers.get(i));
+    }
+    work(caller);
+    awaitLast();
+    task = NOTHING;
+  }
+
+  private void work(Worker worker) {
+    int taken;
+    while ((taken = untaken.getAndDecrement()) > 0) {
+      try {
+        if (failure.get() == null) {
+          task.run(count - taken, worker);
+        }
+      } catch (Throwable e) { // carried to the caller
+        failure.compareAndSet(null, e);
+      }
+      if (undone.decrementAndGet() == 0) {
+        LockSupport.unpark(driver);
+      }
+    }
+  }
+
+  private void awaitLast() {
+    boolean interrupted = false;
+    while (!isSoon(undone, true)) {
+      LockSupport.park(this);
+      interrupted |= Thread.interrupted(); // an interrupt must not turn waiting into spinning
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Looks for some time whether a number becomes zero, or positive. */
+  private static boolean isSoon(AtomicInteger number, boolean zero) {
+    long start = System.nanoTime();
+    do {
+      for (int look = 0; look < LOOKS_AT_A_TIME; look++) {
+        int value = number.get();
+        if (zero ? value == 0 : value > 0) {
+          return true;
+        }
+        Thread.onSpinWait();
+      }
+    } while (System.nanoTime() - start < PATIENCE);
+    return false;
+  }
+
+  private void throwFailure() {
+    switch (failure.get()) {
+      case null -> {}
+      case RuntimeException e -> throw e;
+      case Error e -> throw e;
+      case Throwable e -> throw new IllegalStateException(e);
     }
   }
 
@@ -129,81 +209,12 @@ final class ThreadPool implements AutoCloseable {
     @Override
     public void run() {
       oneDnn.useOneThread();
-      Job done = null;
       while (!closed) {
-        Job next = awaitJobAfter(done);
-        if (next != null) {
-          next.work(worker);
-          done = next;
-        }
-      }
-    }
-
-    /** The job after {@code done}, or none when the thread woke for nothing. */
-    private @Nullable Job awaitJobAfter(@Nullable Job done) {
-      for (int spin = 0; spin < SPINS; spin++) {
-        Job next = job;
-        if (next != null && next != done) {
-          return next;
-        }
-        Thread.onSpinWait();
-      }
-      LockSupport.park(ThreadPool.this);
-      return null;
-    }
-  }
-
-  private static final class Job {
-    private final Task task;
-    private final int count;
-    private final Thread caller;
-    private final AtomicInteger next = new AtomicInteger();
-    private final AtomicInteger done = new AtomicInteger();
-    private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
-
-    Job(Task task, int count, Thread caller) {
-      this.task = task;
-      this.count = count;
-      this.caller = caller;
-    }
-
-    void work(Worker worker) {
-      int index;
-      while ((index = next.getAndIncrement()) < count) {
-        try {
-          if (failure.get() == null) {
-            task.run(index, worker);
-          }
-        } catch (Throwable e) { // carried to the caller
-          failure.compareAndSet(null, e);
-        }
-        if (done.incrementAndGet() == count) {
-          LockSupport.unpark(caller);
-        }
-      }
-    }
-
-    void await() {
-      boolean interrupted = false;
-      for (int spin = 0; done.get() < count; spin++) {
-        if (spin < SPINS) {
-          Thread.onSpinWait();
+        if (isSoon(untaken, false)) {
+          work(worker);
         } else {
-          LockSupport.park(this);
-          interrupted |= Thread.interrupted(); // an interrupt must not turn waiting into spinning
+          LockSupport.park(ThreadPool.this);
         }
-      }
-      if (interrupted) {
-        Thread.currentThread().interrupt();
-      }
-    }
-
-    void throwFailure() {
-      switch (failure.get()) {
-        case null -> {}
-        case RuntimeException e -> throw e;
-        case Error e -> throw e;
-        case Throwable e -> throw new IllegalStateException(e);
       }
     }
   }

@@ -4,37 +4,48 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
+import org.unetrpp.backend.UpsampleParameters;
 import org.unetrpp.backend.cpu.Primitives.BatchedProduct;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Buffer;
 
 /**
- * A transposed convolution whose kernel is its stride, as products of matrices: for one plane and
- * row of the kernel, the voxels of an input row, (W, Cin), times the weights, (Cin, kW Cout), are
- * the bytes of an output row.
+ * A transposed convolution whose kernel is its stride, planned once, as products of matrices: for
+ * one plane and row of the kernel, the voxels of an input row, (W, Cin), times the weights, (Cin,
+ * kW Cout), are the bytes of an output row.
  */
 final class TransposedConvolution {
   private final CpuContext context;
-
-  TransposedConvolution(CpuContext context) {
-    this.context = context;
-  }
+  private final Grid grid;
+  private final Extents kernel;
+  private final Primitive product;
+  private final long weights;
+  private final long inputPlane; // bytes
+  private final long outputRow; // bytes
+  private final long outputPlane; // bytes
+  private final long weightsRow; // bytes
+  private final ThreadPool.Task multiplying = this::multiply;
+  private long x; // addresses of the present call
+  private long y;
+  private long skip; // 0 for none
 
   /**
-   * Writes the result, plus {@code skip} where it is given.
+   * Plans a transposed convolution.
    *
-   * @param x (B, D, H, W, Cin)
    * @param weight (Cin, Cout, kD, kH, kW)
-   * @param skip (B, D kD, H kH, W kW, Cout), or none
-   * @param y (B, D kD, H kH, W kW, Cout)
-   * @param grid of {@code x}
+   * @param grid of what it reads
+   * @param adding whether something is added to the result
    */
-  void run(Buffer x, Buffer weight, @Nullable Buffer skip, Buffer y, Grid grid, Convolution shape) {
+  TransposedConvolution(
+      CpuContext context, Buffer weight, Grid grid, Convolution shape, boolean adding) {
+    this.context = context;
+    this.grid = grid;
+    kernel = shape.kernel();
     Extents in = grid.extents();
-    Extents kernel = shape.kernel();
     int columns = kernel.width() * shape.outChannels();
-    long outputRow = (long) in.width() * columns;
-    Primitive product =
+    long row = (long) in.width() * columns;
+    long inputRow = (long) in.width() * shape.inChannels();
+    product =
         context
             .primitives()
             .product(
@@ -43,31 +54,52 @@ final class TransposedConvolution {
                     in.width(),
                     shape.inChannels(),
                     columns,
-                    (long) in.width() * shape.inChannels(),
-                    kernel.height() * outputRow,
-                    skip != null));
-    long weights = pack(weight, shape);
-    long inputPlane = (long) in.height() * in.width() * shape.inChannels() * Float.BYTES;
-    long outputRowBytes = outputRow * Float.BYTES;
-    long outputPlane = outputRowBytes * in.height() * kernel.height();
-    long weightsRow = (long) shape.inChannels() * columns * Float.BYTES;
-    context
-        .pool()
-        .run(
-            grid.batch() * in.depth() * kernel.depth(),
-            (task, worker) -> {
-              long from = x.address() + task / kernel.depth() * inputPlane;
-              for (int row = 0; row < kernel.height(); row++) {
-                long to = task * outputPlane + row * outputRowBytes;
-                long of =
-                    weights + ((long) task % kernel.depth() * kernel.height() + row) * weightsRow;
-                if (skip == null) {
-                  product.run(worker, from, of, y.address() + to);
-                } else {
-                  product.run(worker, from, of, y.address() + to, skip.address() + to);
-                }
-              }
-            });
+                    inputRow,
+                    kernel.height() * row,
+                    adding));
+    weights = pack(weight, shape);
+    inputPlane = in.height() * inputRow * Float.BYTES;
+    outputRow = row * Float.BYTES;
+    outputPlane = outputRow * in.height() * kernel.height();
+    weightsRow = (long) shape.inChannels() * columns * Float.BYTES;
+  }
+
+  /** The plan of an upsampling, made when it is not there. */
+  static TransposedConvolution of(CpuContext context, UpsampleParameters p, Grid grid) {
+    if (context.packs().kept(p) instanceof TransposedConvolution plan && plan.grid.equals(grid)) {
+      return plan;
+    }
+    Convolution shape = Convolution.patches(p.inChannels(), p.outChannels(), p.stride());
+    TransposedConvolution plan = new TransposedConvolution(context, p.weight(), grid, shape, true);
+    context.packs().keep(p, List.of(p.weight()), plan);
+    return plan;
+  }
+
+  /**
+   * Writes the result, plus {@code addend} where one was planned; makes no objects.
+   *
+   * @param from (B, D, H, W, Cin)
+   * @param addend (B, D kD, H kH, W kW, Cout), or none
+   * @param to (B, D kD, H kH, W kW, Cout)
+   */
+  void run(Buffer from, @Nullable Buffer addend, Buffer to) {
+    x = from.address();
+    y = to.address();
+    skip = addend == null ? 0 : addend.address();
+    context.pool().run(grid.batch() * grid.extents().depth() * kernel.depth(), multiplying);
+  }
+
+  private void multiply(int task, Worker worker) {
+    long from = x + task / kernel.depth() * inputPlane;
+    for (int row = 0; row < kernel.height(); row++) {
+      long to = task * outputPlane + row * outputRow;
+      long of = weights + ((long) task % kernel.depth() * kernel.height() + row) * weightsRow;
+      if (skip == 0) {
+        product.run(worker, from, of, y + to);
+      } else {
+        product.run(worker, from, of, y + to, skip + to);
+      }
+    }
   }
 
   private long pack(Buffer weight, Convolution shape) {

@@ -12,19 +12,21 @@ final class Worker implements AutoCloseable {
   private final int index;
   private final OneDnn oneDnn;
   private final long stream;
-  private final HostAllocator memory;
   private final float[][] arrays = new float[ARRAYS][TILE];
   private final DropoutFactors dropoutFactors = new DropoutFactors();
   private double[] doubles = new double[TILE];
-  private final Growing scratch = new Growing();
-  private final Growing results = new Growing();
-  private final Growing machineScratch = new Growing();
-  private final Growing scratchpad = new Growing();
+  private final Scratch scratch;
+  private final Scratch results;
+  private final Scratch machineScratch;
+  private final Scratch scratchpad;
 
   Worker(int index, OneDnn oneDnn, HostAllocator memory) {
     this.index = index;
     this.oneDnn = oneDnn;
-    this.memory = memory;
+    scratch = new Scratch(memory);
+    results = new Scratch(memory);
+    machineScratch = new Scratch(memory);
+    scratchpad = new Scratch(memory);
     stream = oneDnn.createStream();
   }
 
@@ -59,52 +61,30 @@ final class Worker implements AutoCloseable {
 
   /** Address of native memory for {@code elements} floats, which the next call may move. */
   long scratch(long elements) {
-    return scratch.atLeast(elements * Float.BYTES);
+    return scratch.reserve(elements * Float.BYTES);
   }
 
   /** Address of native memory for {@code elements} results that are used at once. */
   long results(long elements) {
-    return results.atLeast(elements * Float.BYTES);
+    return results.reserve(elements * Float.BYTES);
   }
 
   /** Address of native memory for machine code. */
   long machineScratch(long bytes) {
-    return machineScratch.atLeast(bytes);
+    return machineScratch.reserve(bytes);
   }
 
   /** Address of native memory for a primitive's own use. */
   long scratchpad(long bytes) {
-    return scratchpad.atLeast(bytes);
-  }
-
-  /** A block of memory that grows as it is asked for. */
-  private final class Growing {
-    private long address;
-    private long bytes;
-
-    long atLeast(long wanted) {
-      if (wanted > bytes) {
-        release();
-        address = memory.allocate(wanted);
-        bytes = wanted;
-      }
-      return address;
-    }
-
-    void release() {
-      if (bytes > 0) {
-        memory.release(address, bytes);
-        bytes = 0;
-      }
-    }
+    return scratchpad.reserve(bytes);
   }
 
   @Override
   public void close() {
-    scratch.release();
-    results.release();
-    machineScratch.release();
-    scratchpad.release();
+    scratch.close();
+    results.close();
+    machineScratch.close();
+    scratchpad.close();
     oneDnn.destroyStream(stream);
   }
 }
