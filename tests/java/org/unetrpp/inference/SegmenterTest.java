@@ -355,6 +355,43 @@ class SegmenterTest {
   }
 
   @Test
+  void reportTellsLabelsAndTimes() throws IOException {
+    Volume image = SmallModel.image("image", 40, 48, 48);
+    try (Segmenter segmenter = open(model)) {
+      SegmentationReport report = segmenter.report(List.of(image), OVERLAPPING);
+      assertThat(report.labels().labels())
+          .isEqualTo(segmenter.segment(List.of(image), OVERLAPPING).labels());
+      StageTimes times = report.times();
+      assertThat(List.of(times.preprocess(), times.network(), times.aggregate(), times.finish()))
+          .allMatch(seconds -> seconds > 0);
+      assertThat(times.network()).isGreaterThan(0.3 * times.total());
+    }
+  }
+
+  /** A busy machine may be several times slower the one time than the other. */
+  @Test
+  void estimateIsOfTheOrderOfTheRun() throws IOException {
+    Volume image = SmallModel.image("image", 60, 80, 80);
+    try (Segmenter segmenter = open(model)) {
+      segmenter.segment(List.of(image), OVERLAPPING);
+      SegmentationEstimate estimate = segmenter.estimate(List.of(image), OVERLAPPING);
+      double seconds = segmenter.report(List.of(image), OVERLAPPING).times().total();
+      assertThat(estimate.times().total()).isBetween(0.2 * seconds, 5 * seconds);
+      assertThat(estimate.peakBytes())
+          .isGreaterThan(segmenter.peakBytes(image.geometry(), OVERLAPPING));
+      assertThatThrownBy(() -> segmenter.estimate(List.of(), OVERLAPPING))
+          .isInstanceOf(IllegalArgumentException.class);
+    }
+  }
+
+  @Test
+  void networkTakesAtLeastItsParameters() throws IOException {
+    try (Segmenter segmenter = open(model)) {
+      assertThat(segmenter.networkBytes()).isGreaterThan(4L * 10_000).isLessThan(1L << 30);
+    }
+  }
+
+  @Test
   void peakIsEstimatedFromTheGrid() throws IOException {
     try (Segmenter segmenter = open(model)) {
       SegmentationOptions saving = QUICK.withProbabilities((_, _) -> {});

@@ -93,7 +93,9 @@ final class SegmentCommand extends Subcommand {
 
   @Option(
       names = "--save-probabilities",
-      description = "Also write CASE_prob.nii.gz, a 4-D file with a volume for each class.")
+      description =
+          "Also write CASE_prob.nii.gz, a 4-D file with a volume for each class; holds all of them in "
+              + "memory.")
   private boolean saveProbabilities;
 
   @Option(
@@ -115,7 +117,9 @@ final class SegmentCommand extends Subcommand {
   @Option(
       names = "--max-memory",
       paramLabel = "4g",
-      description = "Refuse a case that would need more of memory, such as 4g or 900m.")
+      description =
+          "Refuse a case that would need more memory, such as 4g or 900m. Only the slices that the "
+              + "windows in work cover are held in any case.")
   void setMaxMemory(String size) {
     try {
       maxBytes = MemorySize.parse(size);

@@ -113,7 +113,7 @@ final class Calibration {
   private static List<float[]> noise(int channels, Extents extents) {
     float[] voxels = new float[Math.toIntExact(extents.voxels())];
     for (int voxel = 0; voxel < voxels.length; voxel++) {
-      voxels[voxel] = (voxel * 0x9E3779B9 >> Byte.SIZE) / (float) (1 << 23);
+      voxels[voxel] = ((voxel * 0x9E3779B9) >> Byte.SIZE) / (float) (1 << 23);
     }
     return Stream.generate(() -> voxels).limit(channels).toList();
   }
