@@ -18,6 +18,9 @@ final class Calibration {
   /** Slices that are resampled to see how long one takes. */
   private static final int SLICES = 8;
 
+  /** So often as many are resampled before, for the compilers. */
+  private static final int REPETITIONS = 4;
+
   /** Classes of which labels are made to see how long one takes. */
   private static final int CLASSES = 2;
 
@@ -32,14 +35,16 @@ final class Calibration {
   /** Seconds of the slices of an image that was opened and not asked for slices yet. */
   double preprocessing(WindowedImage image) {
     int depth = image.extents().depth();
-    int count = Math.min(SLICES, Math.min(depth, predictor.patch().depth()));
-    image.require(0, count, workers);
-    int end = Math.min(depth, 2 * count);
-    if (end == count) {
-      return 0;
+    int count = Math.min(SLICES, predictor.patch().depth());
+    int ready = 0;
+    for (int repetition = 0; repetition < REPETITIONS && ready + 2 * count <= depth; repetition++) {
+      image.require(ready, ready + count, workers);
+      ready += count;
     }
-    double seconds = seconds(() -> image.require(count, end, workers));
-    return seconds / (end - count) * depth;
+    int first = ready;
+    int end = Math.min(depth, first + count);
+    double seconds = seconds(() -> image.require(first, end, workers));
+    return seconds / (end - first) * depth;
   }
 
   /** Seconds of all windows, and of making probabilities of their sums. */
@@ -92,7 +97,7 @@ final class Calibration {
     double seconds = 0;
     try (Arena arena = Arena.ofShared()) {
       ProbabilityRing ring = ProbabilityRing.allocate(CLASSES, sample.resampled(), depth, arena);
-      for (int repetition = 0; repetition < 2; repetition++) {
+      for (int repetition = 0; repetition <= REPETITIONS; repetition++) {
         SlabExport export = new SlabExport(sample, CLASSES, false, workers);
         seconds =
             seconds(() -> {
