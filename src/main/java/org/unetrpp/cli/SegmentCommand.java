@@ -367,10 +367,7 @@ final class SegmentCommand extends Subcommand {
             * Float.BYTES
             * segmenter.description().architecture().inputChannels();
     long work = segmenter.peakBytes(geometry, options(geometry, new ArrayList<>(), ""));
-    long needed = JAVA_BYTES + image + work;
-    if (needed <= maxBytes) { // else it is refused whatever the network takes
-      needed += segmenter.networkBytes();
-    }
+    long needed = JAVA_BYTES + segmenter.networkBytes() + image + work;
     if (needed > maxBytes) {
       throw new CommandFailedException(
           "%s: needs about %s of memory%s, more than --max-memory allows (%s)"
