@@ -365,6 +365,52 @@ class SegmentCommandTest {
   }
 
   @Test
+  void stagesAreTimedOnRequest() throws IOException {
+    Path image = image("a.nii");
+    String stages =
+        String.join(
+            ", ",
+            Stream.of("read", "preprocess", "network", "aggregate", "finish", "write")
+                .map(stage -> stage + " \\d+\\.\\d s \\(\\d+ %\\)")
+                .toList());
+    assertThat(segment(one, image, "-v").err().getLast()).matches("  " + stages);
+    assertThat(segment(one, image).err()).noneMatch(line -> line.contains("aggregate"));
+    JsonObject message =
+        JsonParser.parseString(segment(one, image, "--log", "json").err().getLast())
+            .getAsJsonObject();
+    JsonObject times = message.getAsJsonObject("stages");
+    double sum = times.keySet().stream().mapToDouble(key -> times.get(key).getAsDouble()).sum();
+    assertThat(times.keySet()).hasSize(6);
+    assertThat(sum).isPositive().isLessThanOrEqualTo(message.get("seconds").getAsDouble());
+  }
+
+  @Test
+  void estimateTellsOfEachCaseAndWritesNothing() throws IOException {
+    image("a.nii");
+    image("b.nii");
+    CommandRun run = segment(one, folder, "--estimate");
+    assertThat(run.exitCode()).as(run.errorText()).isZero();
+    assertThat(run.out()).hasSize(2);
+    assertThat(run.out().getLast())
+        .matches("b: about \\d+ s, \\d+\\.\\d [MG]iB of memory at its peak");
+    assertThat(run.err().getLast()).startsWith("[2/2] b: read ");
+    assertThat(names(folder)).containsExactly("a.nii", "b.nii");
+    CommandRun json = segment(one, folder.resolve("a.nii"), "--estimate", "--log", "json");
+    JsonObject message = JsonParser.parseString(json.err().getLast()).getAsJsonObject();
+    assertThat(message.get("seconds").getAsDouble()).isPositive();
+    assertThat(message.get("peakBytes").getAsLong()).isGreaterThan(1 << 20);
+  }
+
+  @Test
+  void savedProbabilitiesCountAgainstTheLimit() throws IOException {
+    Path image = image("a.nii");
+    assertFails(
+        segment(one, image, "--save-probabilities", "--max-memory", "10m"),
+        ExitCode.FAILED,
+        "of memory, also for --save-probabilities, more than --max-memory allows (10.0 MiB)");
+  }
+
+  @Test
   void verboseShowsTheCause() throws IOException {
     Path image = Files.writeString(folder.resolve("b.nii"), "no image");
     CommandRun run = segment(one, image, "-v");

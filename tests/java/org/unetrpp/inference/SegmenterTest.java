@@ -355,15 +355,53 @@ class SegmenterTest {
   }
 
   @Test
+  void reportTellsLabelsAndTimes() throws IOException {
+    Volume image = SmallModel.image("image", 40, 48, 48);
+    try (Segmenter segmenter = open(model)) {
+      SegmentationReport report = segmenter.report(List.of(image), OVERLAPPING);
+      assertThat(report.labels().labels())
+          .isEqualTo(segmenter.segment(List.of(image), OVERLAPPING).labels());
+      StageTimes times = report.times();
+      assertThat(List.of(times.preprocess(), times.network(), times.aggregate(), times.finish()))
+          .allMatch(seconds -> seconds > 0);
+      assertThat(times.network()).isGreaterThan(0.3 * times.total());
+    }
+  }
+
+  /** A busy machine may be several times slower the one time than the other. */
+  @Test
+  void estimateIsOfTheOrderOfTheRun() throws IOException {
+    Volume image = SmallModel.image("image", 60, 80, 80);
+    try (Segmenter segmenter = open(model)) {
+      segmenter.segment(List.of(image), OVERLAPPING);
+      SegmentationEstimate estimate = segmenter.estimate(List.of(image), OVERLAPPING);
+      double seconds = segmenter.report(List.of(image), OVERLAPPING).times().total();
+      assertThat(estimate.times().total()).isBetween(0.2 * seconds, 5 * seconds);
+      assertThat(estimate.peakBytes())
+          .isGreaterThan(segmenter.peakBytes(image.geometry(), OVERLAPPING));
+      assertThatThrownBy(() -> segmenter.estimate(List.of(), OVERLAPPING))
+          .isInstanceOf(IllegalArgumentException.class);
+    }
+  }
+
+  @Test
+  void networkTakesAtLeastItsParameters() throws IOException {
+    try (Segmenter segmenter = open(model)) {
+      assertThat(segmenter.networkBytes()).isGreaterThan(4L * 10_000).isLessThan(1L << 30);
+    }
+  }
+
+  @Test
   void peakIsEstimatedFromTheGrid() throws IOException {
     try (Segmenter segmenter = open(model)) {
-      long small = segmenter.peakBytes(SmallModel.image("a", 16, 32, 32).geometry(), false);
-      long large = segmenter.peakBytes(SmallModel.image("a", 64, 64, 64).geometry(), false);
-      long saving = segmenter.peakBytes(SmallModel.image("a", 64, 64, 64).geometry(), true);
-      assertThat(large).isGreaterThan(small);
-      assertThat(saving).isGreaterThan(large);
-      // Probabilities of 3 classes, the weights' sum and the image, in float.
-      assertThat(large).isGreaterThan(5L * 64 * 64 * 77 * Float.BYTES);
+      SegmentationOptions saving = QUICK.withProbabilities((_, _) -> {});
+      long thin = segmenter.peakBytes(SmallModel.image("a", 64, 64, 64).geometry(), QUICK);
+      long deep = segmenter.peakBytes(SmallModel.image("a", 128, 64, 64).geometry(), QUICK);
+      long kept = segmenter.peakBytes(SmallModel.image("a", 128, 64, 64).geometry(), saving);
+      // Only the labels and the bits of what is not zero grow with the depth.
+      assertThat(deep - thin).isEqualTo(64L * 64 * 64);
+      assertThat(kept - deep).isEqualTo(3L * Float.BYTES * 128 * 64 * 64);
+      assertThat(deep).isGreaterThan(17L * 64 * 64 * 4 * Float.BYTES);
     }
   }
 

@@ -199,9 +199,9 @@ class PreprocessingTest {
     Extents extents = new Extents(100, 512, 512);
     long voxels = extents.voxels();
     long plain = Preprocessing.peakBytes(extents, new Spacing(1, 1, 1), at(1, 1, 1), 2);
-    assertThat(plain).isBetween(8 * voxels, 9 * voxels);
+    assertThat(plain).isBetween(4 * voxels, 5 * voxels);
     long spline = Preprocessing.peakBytes(extents, new Spacing(2, 1, 2), at(1, 1, 1), 2);
-    assertThat(spline).isBetween((4 + 16 + 10) * voxels, (4 + 16 + 12) * voxels);
+    assertThat(spline).isBetween((16 + 10) * voxels, (16 + 12) * voxels);
   }
 
   @ParameterizedTest(name = "spacing {0} {1} {2}, axes {3} {4} {5}")

@@ -241,12 +241,13 @@ class SlidingWindowTest {
 
   @Test
   void memoryIsEstimatedByTheFormula() {
-    long image = 150L * 512 * 512;
-    long patch = 64L * 128 * 128;
-    assertThat(
-            SlidingWindow.peakBytes(new Extents(150, 512, 512), 1, 14, new Extents(64, 128, 128)))
-        .isEqualTo(4 * (15 * image + 30 * patch));
-    assertThat(SlidingWindow.peakBytes(Extents.cube(8), 1, 2, Extents.cube(8)))
+    Extents extents = new Extents(150, 512, 512);
+    Extents patch = new Extents(64, 128, 128);
+    assertThat(SlidingWindow.peakBytes(extents, 1, 14, patch, Mirroring.ALL))
+        .isEqualTo(4 * (15 * extents.voxels() + 30 * patch.voxels()));
+    assertThat(SlidingWindow.peakBytes(extents, 1, 14, patch, Mirroring.NONE))
+        .isEqualTo(4 * (15 * extents.voxels() + 16 * patch.voxels()));
+    assertThat(SlidingWindow.peakBytes(Extents.cube(8), 1, 2, Extents.cube(8), Mirroring.ALL))
         .isEqualTo(4 * (2 * 512 + 6 * 512));
   }
 

@@ -9,7 +9,7 @@ public final class CommonOptions {
 
   @Option(
       names = {"-v", "--verbose"},
-      description = "Show the causes of errors.")
+      description = "Show the causes of errors, and how long stages took.")
   boolean verbose;
 
   @Option(

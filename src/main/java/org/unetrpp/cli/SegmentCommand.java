@@ -22,7 +22,9 @@ import org.unetrpp.inference.EmbeddedModels;
 import org.unetrpp.inference.LabelClass;
 import org.unetrpp.inference.LabelMeasure;
 import org.unetrpp.inference.ModelFile;
+import org.unetrpp.inference.SegmentationEstimate;
 import org.unetrpp.inference.SegmentationOptions;
+import org.unetrpp.inference.SegmentationReport;
 import org.unetrpp.inference.Segmenter;
 import org.unetrpp.pipeline.ChannelPlan;
 import org.unetrpp.pipeline.Mirroring;
@@ -44,6 +46,9 @@ import picocli.CommandLine.Spec;
             + "CASE_seg.png.",
     mixinStandardHelpOptions = true)
 final class SegmentCommand extends Subcommand {
+  /** About what Java itself takes, and objects that come and go. */
+  private static final long JAVA_BYTES = 160L << 20;
+
   @Spec private CommandSpec command = CommandSpec.create();
   @Mixin private DeviceOptions device = new DeviceOptions();
 
@@ -88,7 +93,9 @@ final class SegmentCommand extends Subcommand {
 
   @Option(
       names = "--save-probabilities",
-      description = "Also write CASE_prob.nii.gz, a 4-D file with a volume for each class.")
+      description =
+          "Also write CASE_prob.nii.gz, a 4-D file with a volume for each class; holds all of them in "
+              + "memory.")
   private boolean saveProbabilities;
 
   @Option(
@@ -110,7 +117,9 @@ final class SegmentCommand extends Subcommand {
   @Option(
       names = "--max-memory",
       paramLabel = "4g",
-      description = "Refuse a case that would need more, such as 4g or 900m.")
+      description =
+          "Refuse a case that would need more memory, such as 4g or 900m. Only the slices that the "
+              + "windows in work cover are held in any case.")
   void setMaxMemory(String size) {
     try {
       maxBytes = MemorySize.parse(size);
@@ -118,6 +127,13 @@ final class SegmentCommand extends Subcommand {
       throw new ParameterException(command.commandLine(), e.getMessage(), e);
     }
   }
+
+  @Option(
+      names = "--estimate",
+      description =
+          "Tell what each case will take of time and memory, by doing a little of it, and write "
+              + "nothing.")
+  private boolean estimateOnly;
 
   private final EmbeddedModels models;
   private @Nullable VolumesFile volumesFile;
@@ -131,16 +147,15 @@ final class SegmentCommand extends Subcommand {
     try (Segmenter segmenter = openModel()) {
       int channels = segmenter.description().architecture().inputChannels();
       List<CaseFiles> cases = CaseFiles.find(inputs, channels);
+      if (estimateOnly) {
+        return forEachCase(cases, (files, counter) -> estimate(segmenter, files, counter));
+      }
       Targets targets = Targets.prepare(output, cases);
       if (volumes != null) {
         targets.requireOwn(volumes, cases);
         volumesFile = VolumesFile.create(volumes);
       }
-      if (cases.size() > 1) {
-        return segmentAll(segmenter, cases, targets);
-      }
-      segment(segmenter, cases.getFirst(), targets, "");
-      return ExitCode.OK;
+      return forEachCase(cases, (files, counter) -> segment(segmenter, files, targets, counter));
     }
   }
 
@@ -175,14 +190,23 @@ final class SegmentCommand extends Subcommand {
     return Segmenter.open(file, device.device(console()), device.threads(), device.computeType());
   }
 
-  /** A case that fails does not keep the others from being segmented. */
-  private int segmentAll(Segmenter segmenter, List<CaseFiles> cases, Targets targets) {
+  /** What is done with each case. */
+  private interface CaseWork {
+    void accept(CaseFiles files, String counter) throws IOException;
+  }
+
+  /** A case that fails does not keep the others from being worked on. */
+  private int forEachCase(List<CaseFiles> cases, CaseWork work) throws IOException {
+    if (cases.size() == 1) {
+      work.accept(cases.getFirst(), "");
+      return ExitCode.OK;
+    }
     int first = ExitCode.OK;
     int failures = 0;
     for (int i = 0; i < cases.size(); i++) {
       String counter = "[%d/%d] ".formatted(i + 1, cases.size());
       try {
-        segment(segmenter, cases.get(i), targets, counter);
+        work.accept(cases.get(i), counter);
       } catch (CancellationException e) {
         throw e;
       } catch (IOException | RuntimeException e) {
@@ -203,15 +227,15 @@ final class SegmentCommand extends Subcommand {
     List<NiftiFile> images = open(files, segmenter);
     NiftiHeader header = images.getFirst().header();
     requireMemory(files, header.geometry(), segmenter);
-    List<Volume> channels = new ArrayList<>();
-    for (NiftiFile image : images) {
-      channels.addAll(image.volumes());
-    }
-    requireUsable(files, segmenter, channels);
+    long reading = System.nanoTime();
+    List<Volume> channels = read(files, images, segmenter);
+    long read = System.nanoTime();
 
     List<Volume> probabilities = new ArrayList<>();
-    LabelVolume labels =
-        segmenter.segment(channels, options(header.geometry(), probabilities, counter));
+    SegmentationReport report =
+        segmenter.report(channels, options(header.geometry(), probabilities, counter));
+    LabelVolume labels = report.labels();
+    long segmented = System.nanoTime();
     Path target = targets.labels(files);
     Nifti.writeLabels(target, labels, header);
     if (saveProbabilities) {
@@ -227,20 +251,65 @@ final class SegmentCommand extends Subcommand {
     }
     console().clearBar();
     System.out.println(target);
-    double seconds = (System.nanoTime() - start) * 1e-9;
+    long end = System.nanoTime();
+    CaseTimes times =
+        new CaseTimes(seconds(reading, read), report.times(), seconds(segmented, end));
+    List<String> details = new ArrayList<>(MeasureTable.lines(measures));
+    if (common().verbose) {
+      details.add("  " + times.text());
+    }
     console()
         .info(
-            String.format(Locale.ROOT, "%s%s: %.1f s", counter, files.name(), seconds),
-            MeasureTable.lines(measures),
-            fields(files, target, seconds, measures));
+            String.format(Locale.ROOT, "%s%s: %.1f s", counter, files.name(), seconds(start, end)),
+            details,
+            fields(files, target, seconds(start, end), times, measures));
+  }
+
+  private static double seconds(long from, long to) {
+    return (to - from) * 1e-9;
+  }
+
+  private List<Volume> read(CaseFiles files, List<NiftiFile> images, Segmenter segmenter)
+      throws IOException {
+    List<Volume> channels = new ArrayList<>();
+    for (NiftiFile image : images) {
+      channels.addAll(image.volumes());
+    }
+    requireUsable(files, segmenter, channels);
+    return channels;
+  }
+
+  private void estimate(Segmenter segmenter, CaseFiles files, String counter) throws IOException {
+    List<NiftiFile> images = open(files, segmenter);
+    Geometry geometry = images.getFirst().header().geometry();
+    long reading = System.nanoTime();
+    List<Volume> channels = read(files, images, segmenter);
+    double read = seconds(reading, System.nanoTime());
+    SegmentationEstimate estimate =
+        segmenter.estimate(channels, options(geometry, new ArrayList<>(), counter));
+    CaseTimes times = CaseTimes.estimated(read, estimate.times(), geometry.extents().voxels());
+    console().clearBar();
+    System.out.printf(
+        Locale.ROOT,
+        "%s: about %s, %s of memory at its peak%n",
+        files.name(),
+        Console.duration(times.total()),
+        MemorySize.text(estimate.peakBytes()));
+    JsonObject fields = new JsonObject();
+    fields.addProperty("case", files.name());
+    fields.addProperty("seconds", times.total());
+    fields.addProperty("peakBytes", estimate.peakBytes());
+    fields.add("stages", times.json());
+    console().info("%s%s: %s".formatted(counter, files.name(), times.text()), List.of(), fields);
   }
 
   private static JsonObject fields(
-      CaseFiles files, Path target, double seconds, List<LabelMeasure> measures) {
+      CaseFiles files, Path target, double seconds, CaseTimes times, List<LabelMeasure> measures) {
     JsonObject fields = new JsonObject();
     fields.addProperty("case", files.name());
     fields.addProperty("segmentation", target.toString());
     fields.addProperty("seconds", seconds);
+    fields.add("stages", times.json());
     fields.add("labels", MeasureTable.json(measures));
     return fields;
   }
@@ -293,15 +362,20 @@ final class SegmentCommand extends Subcommand {
     if (maxBytes == null) {
       return;
     }
-    long image = geometry.extents().voxels() * Float.BYTES;
-    int results = saveProbabilities ? segmenter.description().labels().size() : 0;
-    long voxels = image * (segmenter.description().architecture().inputChannels() + results);
-    long needed = voxels + segmenter.peakBytes(geometry, saveProbabilities);
+    long image =
+        geometry.extents().voxels()
+            * Float.BYTES
+            * segmenter.description().architecture().inputChannels();
+    long work = segmenter.peakBytes(geometry, options(geometry, new ArrayList<>(), ""));
+    long needed = JAVA_BYTES + segmenter.networkBytes() + image + work;
     if (needed > maxBytes) {
       throw new CommandFailedException(
-          "%s: needs about %s of memory, more than --max-memory allows (%s)"
+          "%s: needs about %s of memory%s, more than --max-memory allows (%s)"
               .formatted(
-                  files.files().getFirst(), MemorySize.text(needed), MemorySize.text(maxBytes)));
+                  files.files().getFirst(),
+                  MemorySize.text(needed),
+                  saveProbabilities ? ", also for --save-probabilities" : "",
+                  MemorySize.text(maxBytes)));
     }
   }
 

@@ -3,28 +3,25 @@ package org.unetrpp.inference;
 import com.google.errorprone.annotations.MustBeClosed;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Supplier;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.engine.Device;
 import org.unetrpp.engine.Engine;
-import org.unetrpp.grid.Extents;
 import org.unetrpp.image.Geometry;
 import org.unetrpp.image.LabelVolume;
 import org.unetrpp.image.Volume;
 import org.unetrpp.memory.DType;
+import org.unetrpp.model.Architecture;
 import org.unetrpp.model.UnetrPlusPlus;
 import org.unetrpp.nn.Parameters;
-import org.unetrpp.pipeline.Box;
-import org.unetrpp.pipeline.CaseGeometry;
-import org.unetrpp.pipeline.Export;
 import org.unetrpp.pipeline.MultiChannelImage;
-import org.unetrpp.pipeline.PreprocessedCase;
-import org.unetrpp.pipeline.Preprocessing;
-import org.unetrpp.pipeline.ProbabilityVolume;
-import org.unetrpp.pipeline.SlidingWindow;
+import org.unetrpp.pipeline.Progress;
+import org.unetrpp.pipeline.StageClock;
+import org.unetrpp.pipeline.VolumeSegmentation;
 import org.unetrpp.pipeline.Workers;
 
 /// Segments volumes with a model file.
@@ -47,10 +44,16 @@ public final class Segmenter implements AutoCloseable {
   private final NetworkPredictor predictor;
   private final int threads;
   private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
+  private final long residentWhenOpened;
   private boolean closed;
 
   private Segmenter(
-      ModelDescription description, Backend backend, Parameters parameters, int threads) {
+      ModelDescription description,
+      Backend backend,
+      Parameters parameters,
+      int threads,
+      long residentWhenOpened) {
+    this.residentWhenOpened = residentWhenOpened;
     this.description = description;
     this.backend = backend;
     this.parameters = parameters;
@@ -119,9 +122,10 @@ public final class Segmenter implements AutoCloseable {
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // the device lives as long as the segmenter
   public static Segmenter open(ModelFile model, Device device, int threads, DType computeType) {
+    long resident = ResidentMemory.bytes();
     Backend backend = Engine.open(device, threads, computeType);
     try {
-      return new Segmenter(model.description(), backend, model.load(backend), threads);
+      return new Segmenter(model.description(), backend, model.load(backend), threads, resident);
     } catch (RuntimeException e) {
       backend.close();
       throw e;
@@ -144,34 +148,48 @@ public final class Segmenter implements AutoCloseable {
    * @throws IllegalStateException if the segmenter is closed
    */
   public LabelVolume segment(List<Volume> channels, SegmentationOptions options) {
+    return report(channels, options).labels();
+  }
+
+  /** As {@link #segment}, and how long its stages took. */
+  public SegmentationReport report(List<Volume> channels, SegmentationOptions options) {
+    return whileOpen(() -> run(channels, options));
+  }
+
+  private <T> T whileOpen(Supplier<T> work) {
     lifetime.readLock().lock();
     try {
       if (closed) {
         throw new IllegalStateException("the segmenter is closed");
       }
-      return run(channels, options);
+      return work.get();
     } finally {
       lifetime.readLock().unlock();
     }
   }
 
-  private LabelVolume run(List<Volume> channels, SegmentationOptions options) {
+  private SegmentationReport run(List<Volume> channels, SegmentationOptions options) {
     MultiChannelImage image = image(channels);
-    try (Workers workers = new Workers(threads, options.cancelled(), options.progress());
-        Arena arena = Arena.ofShared()) {
-      PreprocessedCase preprocessed =
-          Preprocessing.run(image, description.preprocessing(), workers);
-      ProbabilityVolume probabilities =
-          SlidingWindow.run(
-              preprocessed.channels(),
-              preprocessed.extents(),
+    SegmentationOptions.ProbabilityListener listener = options.probabilities();
+    StageClock clock = new StageClock();
+    VolumeSegmentation.Result result;
+    try (Workers workers = new Workers(threads, options.cancelled(), options.progress())) {
+      result =
+          VolumeSegmentation.run(
+              image,
+              description.preprocessing(),
               predictor,
               options.window(),
-              arena,
-              workers);
-      byte[] classes = export(probabilities, preprocessed.geometry(), options, workers);
-      return new LabelVolume(channels.getFirst().geometry(), toLabelValues(classes));
+              listener != null,
+              workers,
+              clock);
     }
+    for (int label = 0; listener != null && label < result.probabilities().size(); label++) {
+      listener.accept(description.labels().get(label), result.probabilities().get(label));
+    }
+    LabelVolume labels =
+        new LabelVolume(channels.getFirst().geometry(), toLabelValues(result.labels()));
+    return new SegmentationReport(labels, StageTimes.of(clock));
   }
 
   /**
@@ -209,49 +227,6 @@ public final class Segmenter implements AutoCloseable {
     return description.preprocessing().channels().stream().map(channel -> channel.name()).toList();
   }
 
-  private byte[] export(
-      ProbabilityVolume probabilities,
-      CaseGeometry geometry,
-      SegmentationOptions options,
-      Workers workers) {
-    SegmentationOptions.ProbabilityListener listener = options.probabilities();
-    if (listener == null) {
-      return Export.labels(probabilities, geometry, workers);
-    }
-    return Export.labels(
-        probabilities,
-        geometry,
-        (label, values, extents) ->
-            listener.accept(
-                description.labels().get(label),
-                onWholeImage(values, extents, geometry, label == 0 ? 1 : 0)),
-        workers);
-  }
-
-  /** Puts the values of the cropped image where they were cropped. */
-  private static float[] onWholeImage(
-      float[] values, Extents crop, CaseGeometry geometry, float outside) {
-    Extents whole = geometry.original();
-    if (crop.equals(whole)) {
-      return values;
-    }
-    Box box = geometry.crop();
-    float[] result = new float[Math.toIntExact(whole.voxels())];
-    Arrays.fill(result, outside);
-    for (int d = 0; d < crop.depth(); d++) {
-      for (int h = 0; h < crop.height(); h++) {
-        int row = (d + box.origin().depth()) * whole.height() + h + box.origin().height();
-        System.arraycopy(
-            values,
-            (d * crop.height() + h) * crop.width(),
-            result,
-            row * whole.width() + box.origin().width(),
-            crop.width());
-      }
-    }
-    return result;
-  }
-
   /** Class numbers to the values that label volumes have; in place. */
   private byte[] toLabelValues(byte[] classes) {
     byte[] values = new byte[description.labels().size()];
@@ -269,11 +244,66 @@ public final class Segmenter implements AutoCloseable {
   }
 
   /**
-   * About the most bytes that {@link #segment} holds beside the image's own voxels: preprocessing,
-   * probabilities of every class at the model's spacing, and the export.
+   * What {@link #segment} will take of a case, found by doing a little of it: the image is cropped,
+   * some slices are resampled, three patches go through the network. Within 15 % on a machine that
+   * is as busy as it will be then.
+   *
+   * @throws IllegalArgumentException as {@link #segment} says
    */
-  public long peakBytes(Geometry geometry, boolean takesProbabilities) {
-    return new MemoryEstimate(description, threads).peakBytes(geometry, takesProbabilities);
+  public SegmentationEstimate estimate(List<Volume> channels, SegmentationOptions options) {
+    return whileOpen(() -> {
+      MultiChannelImage image = image(channels);
+      try (Workers workers = new Workers(threads, options.cancelled(), Progress.NONE)) {
+        StageClock clock =
+            VolumeSegmentation.estimate(
+                image, description.preprocessing(), predictor, options.window(), workers);
+        long process = ResidentMemory.bytes() + ResidentMemory.untouchedEden();
+        long needed = peakBytes(channels.getFirst().geometry(), options);
+        return new SegmentationEstimate(StageTimes.of(clock), process + needed);
+      }
+    });
+  }
+
+  /**
+   * About the most bytes that {@link #segment} holds beside the image's own voxels and the network,
+   * if nothing of the image is cropped: see {@link VolumeSegmentation}.
+   *
+   * @param options with the windows; whether there is a listener for probabilities counts
+   */
+  public long peakBytes(Geometry geometry, SegmentationOptions options) {
+    Architecture architecture = description.architecture();
+    return VolumeSegmentation.peakBytes(
+        geometry.extents(),
+        geometry.spacing(),
+        description.preprocessing(),
+        architecture.classes(),
+        architecture.patch(),
+        options.window().mirroring(),
+        options.probabilities() != null,
+        threads);
+  }
+
+  /**
+   * About the bytes of host memory that the network and its device take, found by sending a patch
+   * of zeros through it: what the process grew by since this segmenter was opened, or the
+   * parameters if that is more.
+   */
+  public long networkBytes() {
+    return whileOpen(() -> {
+      Architecture architecture = description.architecture();
+      long voxels = architecture.patch().voxels();
+      try (Arena arena = Arena.ofShared()) {
+        predictor.predict(
+            floats(arena, architecture.inputChannels() * voxels),
+            floats(arena, architecture.classes() * voxels));
+      }
+      return Math.max(
+          backend.allocator().bytesInUse(), ResidentMemory.bytes() - residentWhenOpened);
+    });
+  }
+
+  private static MemorySegment floats(Arena arena, long count) {
+    return arena.allocate(count * Float.BYTES, Long.SIZE);
   }
 
   /**

@@ -139,6 +139,35 @@ final class AxisKernel {
     return weight[output * taps + tap];
   }
 
+  /** The lowest sample that an output needs. */
+  int firstTap(int output) {
+    return index(output, 0);
+  }
+
+  /** The highest sample that an output needs; it never falls from one output to the next. */
+  int lastTap(int output) {
+    return index(output, taps - 1);
+  }
+
+  /**
+   * The part that makes the outputs {@code first} to {@code end - 1}; its samples are those from
+   * {@link #firstTap} of the first to {@link #lastTap} of the last. Not of a spline, whose outputs
+   * need all samples.
+   */
+  AxisKernel part(int first, int end) {
+    if (spline || first < 0 || first >= end || end > to) {
+      throw new IllegalArgumentException(
+          "outputs %d to %d, expected some of %d and no spline".formatted(first, end, to));
+    }
+    int lowest = firstTap(first);
+    AxisKernel part = new AxisKernel(lastTap(end - 1) + 1 - lowest, end - first, false, taps);
+    for (int entry = 0; entry < part.index.length; entry++) {
+      part.index[entry] = index[first * taps + entry] - lowest;
+      part.weight[entry] = weight[first * taps + entry];
+    }
+    return part;
+  }
+
   /**
    * Resamples.
    *

@@ -30,6 +30,26 @@ public final class Normalization {
     DOUBLE
   }
 
+  /** A normalization that looks at no other voxel than the one it changes. */
+  interface Pointwise {
+    /** Normalizes the voxels {@code from} to {@code to - 1} in place. */
+    void apply(float[] voxels, int from, int to);
+  }
+
+  /** Whether {@link #pointwise} normalizes a channel. */
+  static boolean isPointwise(ChannelPlan plan) {
+    return plan.scheme() == NormalizationScheme.CT;
+  }
+
+  /** What {@link #apply} does in each voxel of a CT, but for the mask. */
+  static Pointwise pointwise(ChannelPlan plan, Precision precision) {
+    if (!isPointwise(plan)) {
+      throw new IllegalArgumentException("channel %s needs statistics".formatted(plan.name()));
+    }
+    Scale scale = Scale.of(Objects.requireNonNull(plan.statistics()));
+    return precision == Precision.FLOAT ? scale::applyInFloat : scale::applyInDouble;
+  }
+
   /**
    * Normalizes a channel in place.
    *
@@ -91,7 +111,7 @@ public final class Normalization {
     double low = statistics.percentile005();
     double high = statistics.percentile995();
     if (plan.scheme() == NormalizationScheme.CT) {
-      return new Scale(low, high, statistics.mean(), statistics.sd());
+      return Scale.of(statistics);
     }
     Moments moments =
         Moments.of(voxels, voxel -> voxels[voxel] > low && voxels[voxel] < high, workers);
@@ -105,6 +125,14 @@ public final class Normalization {
 
   /** {@code (clip(x, low, high) - mean) / sd}. */
   private record Scale(double low, double high, double mean, double sd) {
+    static Scale of(IntensityStatistics statistics) {
+      return new Scale(
+          statistics.percentile005(),
+          statistics.percentile995(),
+          statistics.mean(),
+          statistics.sd());
+    }
+
     void applyInFloat(float[] voxels, int from, int to) {
       float least = (float) low;
       float greatest = (float) high;

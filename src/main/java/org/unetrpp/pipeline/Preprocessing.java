@@ -1,5 +1,6 @@
 package org.unetrpp.pipeline;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -61,6 +62,30 @@ public final class Preprocessing {
     return new LabeledCase(grid.channels(image, mask, workers), labels);
   }
 
+  /**
+   * Prepares an image for windows that go along its depth. Slices are made as windows get to them
+   * if no voxel depends on all others, which it does where a channel is normalized by statistics of
+   * the case or is resampled along the depth by a B-spline; then the whole is made at once.
+   *
+   * @param capacity how many slices windows require at a time at the most
+   * @param arena where slices live; must let every thread in
+   * @throws IllegalArgumentException if the image has other channels than the plan
+   */
+  static PreparedImage open(
+      MultiChannelImage image, PreprocessingPlan plan, int capacity, Arena arena, Workers workers) {
+    requireChannels(image, plan);
+    VoxelMask nonzero = Crop.nonzero(image, workers);
+    Grid grid = Grid.of(image, nonzero.boundingBox(), plan);
+    VoxelMask mask =
+        plan.usesMask() ? grid.inside(grid.labels(nonzero.withHolesFilled(), null, workers)) : null;
+    if (grid.isStreamed()) {
+      return grid.streamed(image, mask, capacity, arena, workers);
+    }
+    PreprocessedCase whole = grid.channels(image, mask, workers);
+    return new PreparedImage(
+        new WindowedImage.Whole(whole.channels(), whole.extents()), whole.geometry());
+  }
+
   private static void requireChannels(MultiChannelImage image, PreprocessingPlan plan) {
     if (image.channels().size() != plan.channels().size()) {
       throw new IllegalArgumentException(
@@ -73,38 +98,47 @@ public final class Preprocessing {
   }
 
   /**
-   * About the most bytes that {@link #run} holds beside the image: the resampled channels, one
-   * channel cropped, the scratch of the resampling, and the masks: one bit for each voxel of the
-   * image, and where the plan uses the mask 2 bits more and 2 bytes for each cropped and each
-   * resampled voxel.
+   * About the most bytes that {@link #run} holds beside the image: the resampled channels, the
+   * scratch of the resampling, one channel cropped where the plan transposes, and the masks: one
+   * bit for each voxel of the image, and where the plan uses the mask 2 bits more and 2 bytes for
+   * each cropped and each resampled voxel.
    *
    * @param original size of the image; the estimate assumes that nothing is cropped
    * @param spacing of the image
    */
   public static long peakBytes(
       Extents original, Spacing spacing, PreprocessingPlan plan, int threads) {
-    AxisOrder order = plan.transposeForward();
-    Extents from = order.apply(original);
-    Spacing transposed = order.apply(spacing);
-    Spacing target = plan.targetFor(transposed);
-    Extents to = Resampling.newExtents(from, transposed, target);
-    OptionalInt separateAxis = Resampling.separateAxis(transposed, target);
-    long scratch =
-        Resampling.resizeOf(from, to, Interpolation.CUBIC, separateAxis, plan.splineRule())
-            .scratchBytes(threads);
-    long results = to.voxels() * Float.BYTES * plan.channels().size();
-    long cropped = from.voxels() * Float.BYTES;
-    long masks = from.voxels() / Byte.SIZE;
-    if (plan.usesMask()) {
-      masks = 3 * masks + (from.voxels() + to.voxels()) * Short.BYTES;
-    }
-    return results + cropped + scratch + masks;
+    Grid grid = Grid.of(original, spacing, Box.whole(original), plan);
+    boolean transposes = !plan.transposeForward().equals(AxisOrder.IDENTITY);
+    long cropped = transposes ? grid.from.voxels() * Float.BYTES : 0;
+    return grid.resultBytes() + cropped + grid.resize().scratchBytes(threads) + grid.maskBytes();
   }
+
+  /** The same for {@link #open}, and what of it stays while windows are predicted. */
+  static PreparedBytes openBytes(
+      Extents original, Spacing spacing, PreprocessingPlan plan, int capacity, int threads) {
+    Grid grid = Grid.of(original, spacing, Box.whole(original), plan);
+    if (!grid.isStreamed()) {
+      return new PreparedBytes(peakBytes(original, spacing, plan, threads), grid.resultBytes());
+    }
+    long ring = StreamedImage.bytes(grid.to, plan.channels().size(), capacity);
+    long kept = ring + (plan.usesMask() ? grid.to.voxels() / Byte.SIZE : 0);
+    return new PreparedBytes(kept + grid.maskBytes(), kept);
+  }
+
+  /**
+   * Memory of a prepared image.
+   *
+   * @param peak while it is prepared
+   * @param kept afterwards
+   */
+  record PreparedBytes(long peak, long kept) {}
 
   /**
    * The cropped and transposed case before and after resampling.
    *
    * @param original size of the image
+   * @param spacing of the image
    * @param box the part of the image that is kept
    * @param plan what to make of it
    * @param from size before resampling, transposed
@@ -113,23 +147,88 @@ public final class Preprocessing {
    */
   private record Grid(
       Extents original,
+      Spacing spacing,
       Box box,
       PreprocessingPlan plan,
       Extents from,
       Extents to,
       OptionalInt separateAxis) {
     static Grid of(MultiChannelImage image, Box box, PreprocessingPlan plan) {
+      return of(image.extents(), image.spacing(), box, plan);
+    }
+
+    static Grid of(Extents original, Spacing spacing, Box box, PreprocessingPlan plan) {
       AxisOrder order = plan.transposeForward();
-      Spacing spacing = order.apply(image.spacing());
-      Spacing target = plan.targetFor(spacing);
+      Spacing transposed = order.apply(spacing);
+      Spacing target = plan.targetFor(transposed);
       Extents from = order.apply(box.extents());
       return new Grid(
-          image.extents(),
+          original,
+          spacing,
           box,
           plan,
           from,
-          Resampling.newExtents(from, spacing, target),
-          Resampling.separateAxis(spacing, target));
+          Resampling.newExtents(from, transposed, target),
+          Resampling.separateAxis(transposed, target));
+    }
+
+    CaseGeometry geometry() {
+      AxisOrder order = plan.transposeForward();
+      return new CaseGeometry(
+          original, spacing, box, order, to, plan.targetFor(order.apply(spacing)));
+    }
+
+    VolumeResize resize() {
+      return Resampling.resizeOf(from, to, Interpolation.CUBIC, separateAxis, plan.splineRule());
+    }
+
+    boolean isStreamed() {
+      return !resize().depth().isSpline()
+          && plan.channels().stream().allMatch(Normalization::isPointwise);
+    }
+
+    long resultBytes() {
+      return to.voxels() * Float.BYTES * plan.channels().size();
+    }
+
+    long maskBytes() {
+      long bits = from.voxels() / Byte.SIZE;
+      return plan.usesMask() ? 3 * bits + (from.voxels() + to.voxels()) * Short.BYTES : bits;
+    }
+
+    private Normalization.Precision precision() {
+      return from.equals(to) ? Normalization.Precision.DOUBLE : Normalization.Precision.FLOAT;
+    }
+
+    PreparedImage streamed(
+        MultiChannelImage image,
+        @Nullable VoxelMask mask,
+        int capacity,
+        Arena arena,
+        Workers workers) {
+      List<StreamedImage.Channel> channels = new ArrayList<>();
+      for (int channel = 0; channel < plan.channels().size(); channel++) {
+        ChannelPlan channelPlan = plan.channels().get(channel);
+        VolumeResize.SliceSource slices =
+            TurnedSlices.of(
+                    MemorySegment.ofArray(image.channels().get(channel)),
+                    original,
+                    box,
+                    plan.transposeForward())
+                .withoutNaN();
+        ValueRange range =
+            from.equals(to)
+                ? ValueRange.unlimited(to)
+                : ValueRange.of(slices, from, separateAxis, workers).resized(to, separateAxis);
+        channels.add(
+            new StreamedImage.Channel(
+                slices,
+                range,
+                Normalization.pointwise(channelPlan, precision()),
+                channelPlan.useMask()));
+      }
+      return new PreparedImage(
+          new StreamedImage(resize(), channels, mask, capacity, arena), geometry());
     }
 
     PreprocessedCase channels(MultiChannelImage image, @Nullable VoxelMask mask, Workers workers) {
@@ -138,30 +237,32 @@ public final class Preprocessing {
         float[] source = image.channels().get(channel);
         channels.add(channel(source, plan.channels().get(channel), mask, workers));
       }
-      AxisOrder order = plan.transposeForward();
-      CaseGeometry geometry =
-          new CaseGeometry(
-              original,
-              image.spacing(),
-              box,
-              order,
-              to,
-              plan.targetFor(order.apply(image.spacing())));
-      return new PreprocessedCase(channels, geometry);
+      return new PreprocessedCase(channels, geometry());
     }
 
     private float[] channel(
         float[] source, ChannelPlan channelPlan, @Nullable VoxelMask mask, Workers workers) {
-      float[] cropped =
-          Transposition.copy(
-              MemorySegment.ofArray(source), original, box, plan.transposeForward(), workers);
-      clearNaN(cropped);
-      float[] resampled =
-          Resampling.image(cropped, from, to, separateAxis, plan.splineRule(), workers);
-      Normalization.Precision precision =
-          from.equals(to) ? Normalization.Precision.DOUBLE : Normalization.Precision.FLOAT;
-      Normalization.apply(resampled, channelPlan, mask, precision, workers);
+      float[] resampled = resampled(MemorySegment.ofArray(source), workers);
+      Normalization.apply(resampled, channelPlan, mask, precision(), workers);
       return resampled;
+    }
+
+    private float[] resampled(MemorySegment source, Workers workers) {
+      AxisOrder order = plan.transposeForward();
+      boolean transposes = !order.equals(AxisOrder.IDENTITY);
+      if (transposes || from.equals(to)) {
+        float[] cropped = Transposition.copy(source, original, box, order, workers);
+        clearNaN(cropped);
+        return Resampling.image(cropped, from, to, separateAxis, plan.splineRule(), workers);
+      }
+      return Resampling.resize(
+          TurnedSlices.of(source, original, box, order).withoutNaN(),
+          from,
+          to,
+          Interpolation.CUBIC,
+          separateAxis,
+          plan.splineRule(),
+          workers);
     }
 
     private static void clearNaN(float[] voxels) {

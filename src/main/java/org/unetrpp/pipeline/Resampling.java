@@ -125,16 +125,32 @@ public final class Resampling {
     if (from.equals(to)) {
       return volume;
     }
+    VolumeResize.SliceSource slices = VolumeResize.slicesOf(MemorySegment.ofArray(volume), from);
+    return resize(slices, from, to, interpolation, separateAxis, rule, workers);
+  }
+
+  /**
+   * As {@link #resize(float[], Extents, Extents, Interpolation, OptionalInt, SplineRule, Workers)}
+   * of slices that any thread may read, into a new array.
+   */
+  static float[] resize(
+      VolumeResize.SliceSource slices,
+      Extents from,
+      Extents to,
+      Interpolation interpolation,
+      OptionalInt separateAxis,
+      SplineRule rule,
+      Workers workers) {
     VolumeResize resize = resizeOf(from, to, interpolation, separateAxis, rule);
     ValueRange range =
         interpolation == Interpolation.CUBIC
-            ? ValueRange.of(volume, from, separateAxis).resized(to, separateAxis)
+            ? ValueRange.of(slices, from, separateAxis, workers).resized(to, separateAxis)
             : ValueRange.unlimited(to);
     float[] result = new float[Math.toIntExact(to.voxels())];
     int area = to.height() * to.width();
     resize.run(
         "resampling",
-        VolumeResize.slicesOf(MemorySegment.ofArray(volume), from),
+        slices,
         workers,
         (slice, rows) -> range.store(slice, rows, result, slice * area));
     return result;

@@ -1,6 +1,7 @@
 package org.unetrpp.pipeline;
 
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import org.unetrpp.grid.Extents;
@@ -89,14 +90,22 @@ public final class SlidingWindow {
   /**
    * About the most bytes that {@link #run} holds beside the image, its result included, for an
    * image of V voxels, C channels and K classes and a patch of P voxels: {@code 4 (K V + V + (C + 2
-   * K + 1) P)}; without the second V where one window covers the image. Of that, {@code 4 (K + 1)
-   * P} are on the heap.
+   * K + 1) P)}; without the second V where one window covers the image, and without K P where
+   * nothing is mirrored. Of that, {@code 4 P} are on the heap.
    */
-  public static long peakBytes(Extents image, int channels, int classes, Extents patch) {
+  public static long peakBytes(
+      Extents image, int channels, int classes, Extents patch, Mirroring mirroring) {
+    return bytes(image, channels, classes, patch, mirroring, image.depth());
+  }
+
+  /** The same where only so many slices are kept at a time. */
+  static long bytes(
+      Extents image, int channels, int classes, Extents patch, Mirroring mirroring, int capacity) {
     boolean single = windows(image, patch, 1).size() == 1;
-    long volumes = classes + (single ? 0L : 1L);
-    return Float.BYTES
-        * (volumes * image.voxels() + (channels + 2L * classes + 1) * patch.voxels());
+    int volumes = classes + (single ? 0 : 1);
+    long averages = mirroring.equals(Mirroring.NONE) ? 0 : classes;
+    return ProbabilityRing.bytes(volumes, image, capacity)
+        + Float.BYTES * (channels + classes + averages + 1) * patch.voxels();
   }
 
   /**
@@ -120,11 +129,6 @@ public final class SlidingWindow {
       Settings settings,
       Arena arena,
       Workers workers) {
-    if (channels.size() != predictor.channels()) {
-      throw new IllegalArgumentException(
-          "image of %d channels, expected %d as the network has"
-              .formatted(channels.size(), predictor.channels()));
-    }
     for (float[] channel : channels) {
       if (channel.length != extents.voxels()) {
         throw new IllegalArgumentException(
@@ -132,9 +136,47 @@ public final class SlidingWindow {
                 .formatted(channel.length, extents.voxels(), extents));
       }
     }
+    List<MemorySegment> classes = new ArrayList<>();
+    stream(
+        new WindowedImage.Whole(channels, extents),
+        predictor,
+        settings,
+        extents.depth(),
+        arena,
+        workers,
+        new StageClock(),
+        (ring, end) -> {
+          classes.addAll(ring.classes());
+          return end;
+        });
+    return new ProbabilityVolume(classes, extents);
+  }
+
+  /**
+   * Predicts an image and hands probabilities over as they are done.
+   *
+   * @param capacity how many slices of sums are kept at a time
+   * @param arena where they live
+   * @param sink takes the probabilities
+   * @throws IllegalArgumentException if the channels are not those of the predictor
+   */
+  static void stream(
+      WindowedImage image,
+      PatchPredictor predictor,
+      Settings settings,
+      int capacity,
+      Arena arena,
+      Workers workers,
+      StageClock clock,
+      WindowedPrediction.Sink sink) {
+    if (image.channels() != predictor.channels()) {
+      throw new IllegalArgumentException(
+          "image of %d channels, expected %d as the network has"
+              .formatted(image.channels(), predictor.channels()));
+    }
     try (Arena scratch = Arena.ofShared()) {
-      return new WindowedPrediction(channels, extents, predictor, settings, arena, scratch, workers)
-          .run();
+      new WindowedPrediction(image, predictor, settings, capacity, arena, scratch, workers, clock)
+          .run(sink);
     }
   }
 }

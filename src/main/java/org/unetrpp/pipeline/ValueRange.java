@@ -16,20 +16,32 @@ import org.unetrpp.grid.Extents;
 @SuppressWarnings("ArrayRecordComponent") // never compared
 record ValueRange(Extents extents, OptionalInt axis, float[] low, float[] high) {
   /** What the slices of a volume span. */
-  static ValueRange of(float[] volume, Extents extents, OptionalInt axis) {
+  static ValueRange of(
+      VolumeResize.SliceSource volume, Extents extents, OptionalInt axis, Workers workers) {
+    ValueRange[] bySlice = new ValueRange[extents.depth()];
+    workers.forEach(
+        extents.depth(),
+        () -> new float[extents.height() * extents.width()],
+        (voxels, depth) -> {
+          volume.read(depth, voxels);
+          bySlice[depth] = empty(extents, axis);
+          bySlice[depth].include(depth, voxels);
+        });
+    ValueRange range = empty(extents, axis);
+    for (ValueRange slice : bySlice) {
+      for (int index = 0; index < range.low.length; index++) {
+        range.low[index] = Math.min(range.low[index], slice.low[index]);
+        range.high[index] = Math.max(range.high[index], slice.high[index]);
+      }
+    }
+    return range;
+  }
+
+  private static ValueRange empty(Extents extents, OptionalInt axis) {
     int slices = axis.isPresent() ? extents.along(axis.getAsInt()) : 1;
     ValueRange range = new ValueRange(extents, axis, new float[slices], new float[slices]);
     Arrays.fill(range.low, Float.POSITIVE_INFINITY);
     Arrays.fill(range.high, Float.NEGATIVE_INFINITY);
-    int index = 0;
-    for (int depth = 0; depth < extents.depth(); depth++) {
-      for (int row = 0; row < extents.height(); row++) {
-        for (int column = 0; column < extents.width(); column++) {
-          range.include(range.slice(depth, row, column), volume[index]);
-          index++;
-        }
-      }
-    }
     return range;
   }
 
@@ -42,12 +54,15 @@ record ValueRange(Extents extents, OptionalInt axis, float[] low, float[] high) 
         new float[] {Float.POSITIVE_INFINITY});
   }
 
-  private void include(int slice, float value) {
-    if (value < low[slice]) {
-      low[slice] = value;
-    }
-    if (value > high[slice]) {
-      high[slice] = value;
+  private void include(int depth, float[] voxels) {
+    int index = 0;
+    for (int row = 0; row < extents.height(); row++) {
+      for (int column = 0; column < extents.width(); column++) {
+        int slice = slice(depth, row, column);
+        low[slice] = Math.min(low[slice], voxels[index]);
+        high[slice] = Math.max(high[slice], voxels[index]);
+        index++;
+      }
     }
   }
 

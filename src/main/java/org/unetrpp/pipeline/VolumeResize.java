@@ -67,6 +67,40 @@ record VolumeResize(AxisKernel depth, AxisKernel height, AxisKernel width) {
         + threads * (Float.BYTES + 4L * Double.BYTES) * area;
   }
 
+  /** Whether nothing changes. */
+  boolean isIdentity() {
+    return depth.isIdentity() && height.isIdentity() && width.isIdentity();
+  }
+
+  /**
+   * The part that makes the results {@code first} to {@code end - 1} along an axis, of the samples
+   * from {@link AxisKernel#firstTap} of the first to {@link AxisKernel#lastTap} of the last.
+   */
+  VolumeResize part(int axis, int first, int end) {
+    return new VolumeResize(
+        axis == 0 ? depth.part(first, end) : depth,
+        axis == 1 ? height.part(first, end) : height,
+        axis == 2 ? width.part(first, end) : width);
+  }
+
+  /** The kernel of an axis. */
+  AxisKernel along(int axis) {
+    return switch (axis) {
+      case 0 -> depth;
+      case 1 -> height;
+      case 2 -> width;
+      default -> throw new IllegalArgumentException("axis " + axis + ", expected 0, 1 or 2");
+    };
+  }
+
+  /** What one thread needs to make slices one by one; not for a B-spline along the depth. */
+  Scratch scratch() {
+    if (depth.isSpline()) {
+      throw new IllegalStateException("a spline along the depth needs the whole volume");
+    }
+    return new Scratch();
+  }
+
   /** Resamples and hands over each slice. */
   void run(String stage, SliceSource source, Workers workers, SliceSink sink) {
     if (depth.isSpline()) {
@@ -87,11 +121,7 @@ record VolumeResize(AxisKernel depth, AxisKernel height, AxisKernel width) {
         depth.to(),
         Scratch::new,
         (scratch, slice) -> {
-          scratch.clear();
-          for (int tap = 0; tap < depth.taps(); tap++) {
-            blend.add(depth.index(slice, tap), depth.weight(slice, tap), scratch);
-          }
-          sink.accept(slice, scratch.resizedSlice());
+          sink.accept(slice, scratch.make(blend, slice));
         });
   }
 
@@ -130,7 +160,7 @@ record VolumeResize(AxisKernel depth, AxisKernel height, AxisKernel width) {
   }
 
   /** What one thread needs to make a slice. */
-  private final class Scratch {
+  final class Scratch {
     private final float[] slice = new float[height.from() * width.from()];
     private final float[] line = new float[width.from()];
     private final double[][] blended = new double[height.from()][width.from()];
@@ -157,19 +187,32 @@ record VolumeResize(AxisKernel depth, AxisKernel height, AxisKernel width) {
       return width.isIdentity() ? new double[0][0] : new double[height.to()][width.to()];
     }
 
-    void clear() {
+    /** (H, W) of a slice of the result, valid until the next. */
+    double[][] make(SliceSource source, int slice) {
+      return make((index, factor, scratch) -> scratch.add(source, index, factor), slice);
+    }
+
+    private double[][] make(Blend blend, int slice) {
+      clear();
+      for (int tap = 0; tap < depth.taps(); tap++) {
+        blend.add(depth.index(slice, tap), depth.weight(slice, tap), this);
+      }
+      return resizedSlice();
+    }
+
+    private void clear() {
       for (double[] row : blended) {
         Arrays.fill(row, 0);
       }
     }
 
-    void add(double[][] rows, double factor) {
+    private void add(double[][] rows, double factor) {
       for (int row = 0; row < blended.length; row++) {
         AxisKernel.addScaled(blended[row], factor, rows[row], width.from());
       }
     }
 
-    void add(SliceSource source, int index, double factor) {
+    private void add(SliceSource source, int index, double factor) {
       source.read(index, slice);
       for (int row = 0; row < blended.length; row++) {
         System.arraycopy(slice, row * line.length, line, 0, line.length);
@@ -180,7 +223,7 @@ record VolumeResize(AxisKernel depth, AxisKernel height, AxisKernel width) {
       }
     }
 
-    double[][] resizedSlice() {
+    private double[][] resizedSlice() {
       double[][] rows = blended;
       if (!height.isIdentity()) {
         height.apply(blended, resizedRows, paddedRows, width.from());

@@ -4,69 +4,95 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.unetrpp.grid.Extents;
+import org.unetrpp.pipeline.StageClock.Stage;
 
 /**
  * One image on its way through the network, window by window: gather, predict and average in every
- * way to mirror, accumulate; divide at the end.
+ * way to mirror, accumulate. Windows go along the depth, so slices before the next window get no
+ * more: these are divided by their weights and handed over while later ones are predicted.
  */
 final class WindowedPrediction {
   private static final long ALIGNMENT_BYTES = 64;
 
-  private final List<float[]> channels;
-  private final Extents image;
+  /** Takes slices whose probabilities are done. */
+  interface Sink {
+    /**
+     * More slices are done.
+     *
+     * @param ring with them
+     * @param end past the last slice that is done
+     * @return the first slice that the sink still needs; those before are overwritten. At most one
+     *     before {@code end}
+     */
+    int accept(ProbabilityRing ring, int end);
+  }
+
+  private final WindowedImage image;
+  private final Extents extents;
   private final PatchPredictor predictor;
   private final Extents patch;
   private final Workers workers;
+  private final StageClock clock;
   private final List<Mirroring> mirrorings;
   private final List<Extents> windows;
   private final MemorySegment input;
   private final MemorySegment prediction;
-  private final List<MemorySegment> sums = new ArrayList<>();
 
-  /** Rows of (K, D, H) of the window in work. */
-  private final float[][] window;
+  /** Average over mirrorings of the window in work; empty if there is one way to mirror. */
+  private final MemorySegment window;
 
   /** Importance of each row of (D, H) of a window; empty if there is one window. */
   private final float[][] importance;
 
-  /** Sum of the importance of all windows at each voxel; empty if there is one window. */
-  private final MemorySegment weights;
+  /** Sum of each class. */
+  private final ProbabilityRing sums;
+
+  /** Sum of the importance of all windows at each voxel; of no class if there is one window. */
+  private final ProbabilityRing weights;
+
+  private int kept; // the first slice that is needed
+  private int done; // the first slice that is not handed over
 
   /**
    * Allocates what the prediction needs.
    *
-   * @param arena where the result lives
+   * @param capacity how many slices are kept at a time, at least {@link #leastSlices}
+   * @param arena where the kept slices live
    * @param scratch where everything else in native memory lives
    */
   WindowedPrediction(
-      List<float[]> channels,
-      Extents image,
+      WindowedImage image,
       PatchPredictor predictor,
       SlidingWindow.Settings settings,
+      int capacity,
       Arena arena,
       Arena scratch,
-      Workers workers) {
-    this.channels = channels;
+      Workers workers,
+      StageClock clock) {
     this.image = image;
+    this.extents = image.extents();
     this.predictor = predictor;
     this.patch = predictor.patch();
     this.workers = workers;
+    this.clock = clock;
     this.mirrorings = settings.mirroring().combinations();
-    this.windows = SlidingWindow.windows(image, patch, settings.step());
+    this.windows = SlidingWindow.windows(extents, patch, settings.step());
     this.input = floats(scratch, predictor.channels() * patch.voxels());
-    this.prediction = floats(scratch, predictor.classes() * patch.voxels());
-    int rows = patch.depth() * patch.height();
-    this.window = new float[predictor.classes() * rows][patch.width()];
-    for (int label = 0; label < predictor.classes(); label++) {
-      sums.add(floats(arena, image.voxels()));
-    }
+    long voxels = predictor.classes() * patch.voxels();
+    this.prediction = floats(scratch, voxels);
+    this.window = mirrorings.size() == 1 ? MemorySegment.NULL : floats(scratch, voxels);
     boolean single = windows.size() == 1;
     this.importance = single ? new float[0][] : importanceRows(patch);
-    this.weights = single ? MemorySegment.NULL : floats(scratch, image.voxels());
+    this.sums = ProbabilityRing.allocate(predictor.classes(), extents, capacity, arena);
+    this.weights = ProbabilityRing.allocate(single ? 0 : 1, extents, capacity, scratch);
+  }
+
+  /** Slices that windows of one place along the depth add to, and one that a sink may need. */
+  static int leastSlices(Extents patch) {
+    return patch.depth() + 1;
   }
 
   private static MemorySegment floats(Arena arena, long count) {
@@ -83,31 +109,89 @@ final class WindowedPrediction {
   }
 
   /** Predicts; to be called once. */
-  ProbabilityVolume run() {
+  void run(Sink sink) {
     long total = (long) windows.size() * mirrorings.size();
-    long done = 0;
+    long predicted = 0;
+    int reached = Integer.MIN_VALUE;
     for (Extents origin : windows) {
+      if (origin.depth() > reached) {
+        reached = origin.depth();
+        enter(Math.max(0, reached), Math.min(extents.depth(), reached + patch.depth()), sink);
+      }
       for (Mirroring mirroring : mirrorings) {
         workers.checkCancelled();
-        gather(origin, mirroring);
-        predictor.predict(input, prediction);
-        average(mirroring);
-        done++;
-        workers.report("predicting", done, total);
+        predict(origin, mirroring);
+        predicted++;
+        workers.report("predicting", predicted, total);
       }
-      accumulate(origin);
     }
-    divide();
-    return new ProbabilityVolume(sums, image);
+    handOver(extents.depth(), sink);
+  }
+
+  /** Makes room for the slices that the next windows cover, and gets them of the image. */
+  private void enter(int from, int to, Sink sink) {
+    if (to - kept > sums.capacity()) {
+      handOver(from, sink);
+    }
+    if (to - kept > sums.capacity()) {
+      throw new IllegalStateException(
+          "slices %d to %d are needed, expected at most %d".formatted(kept, to, sums.capacity()));
+    }
+    clock.time(Stage.PREPROCESS, () -> image.require(from, to, workers));
+  }
+
+  private void handOver(int end, Sink sink) {
+    clock.time(
+        Stage.FINISH,
+        () -> {
+          divide(end);
+          int needed = sink.accept(sums, end);
+          if (end < extents.depth()) {
+            clear(needed);
+          }
+          done = end;
+          kept = needed;
+        });
+  }
+
+  private void clear(int end) {
+    int slices = end - kept;
+    int first = kept;
+    workers.forEach(
+        (sums.classes().size() + weights.classes().size()) * slices,
+        index -> {
+          int label = index / slices;
+          int slice = first + index % slices;
+          if (label < sums.classes().size()) {
+            sums.clear(label, slice);
+          } else {
+            weights.clear(0, slice);
+          }
+        });
+  }
+
+  /** Sends a window through the network, mirrored, and adds what comes out where it belongs. */
+  private void predict(Extents origin, Mirroring mirroring) {
+    clock.time(Stage.AGGREGATE, () -> gather(origin, mirroring));
+    clock.time(Stage.NETWORK, () -> predictor.predict(input, prediction));
+    clock.time(
+        Stage.AGGREGATE,
+        () -> {
+          if (mirroring.equals(mirrorings.getLast())) {
+            accumulate(origin, mirroring);
+          } else {
+            average(mirroring);
+          }
+        });
   }
 
   /** Copies a window of the image, mirrored, into the input. */
   private void gather(Extents origin, Mirroring mirroring) {
     workers.forEach(
-        channels.size() * patch.depth(),
+        image.channels() * patch.depth(),
         () -> new float[patch.width()],
         (line, slice) -> {
-          float[] channel = channels.get(slice / patch.depth());
+          int channel = slice / patch.depth();
           int within = mirrored(mirroring.depth(), slice % patch.depth(), patch.depth());
           for (int row = 0; row < patch.height(); row++) {
             int rowWithin = mirrored(mirroring.height(), row, patch.height());
@@ -121,14 +205,14 @@ final class WindowedPrediction {
         });
   }
 
-  private void readRow(float[] channel, Extents origin, int slice, int row, float[] line) {
+  private void readRow(int channel, Extents origin, int slice, int row, float[] line) {
     Arrays.fill(line, 0);
     int depth = origin.depth() + slice;
     int height = origin.height() + row;
-    if (depth >= 0 && depth < image.depth() && height >= 0 && height < image.height()) {
+    if (depth >= 0 && depth < extents.depth() && height >= 0 && height < extents.height()) {
       int from = firstColumn(origin);
-      int first = (depth * image.height() + height) * image.width() + origin.width();
-      System.arraycopy(channel, first + from, line, from, endColumn(origin) - from);
+      int count = endColumn(origin) - from;
+      image.readRow(channel, depth, height, origin.width() + from, line, from, count);
     }
   }
 
@@ -137,50 +221,78 @@ final class WindowedPrediction {
   }
 
   private int endColumn(Extents origin) {
-    return Math.min(patch.width(), image.width() - origin.width());
+    return Math.min(patch.width(), extents.width() - origin.width());
+  }
+
+  private float share() {
+    return 1f / mirrorings.size();
   }
 
   /** Adds the prediction, mirrored back, to the window's average. */
   private void average(Mirroring mirroring) {
-    boolean first = mirroring.equals(Mirroring.NONE);
-    float share = 1f / mirrorings.size();
+    boolean first = mirroring.equals(mirrorings.getFirst());
+    float share = share();
     workers.forEach(
         predictor.classes() * patch.depth(),
-        () -> new float[patch.width()],
-        (line, slice) -> {
-          int within = mirrored(mirroring.depth(), slice % patch.depth(), patch.depth());
-          int source = slice - slice % patch.depth() + within;
+        () -> new float[2][patch.width()],
+        (lines, slice) -> {
           for (int row = 0; row < patch.height(); row++) {
-            int sourceRow = mirrored(mirroring.height(), row, patch.height());
-            long from = ((long) source * patch.height() + sourceRow) * patch.width();
-            MemorySegment.copy(prediction, JAVA_FLOAT, from * Float.BYTES, line, 0, patch.width());
-            if (mirroring.width()) {
-              reverse(line);
-            }
-            float[] target = window[slice * patch.height() + row];
+            long offset = windowOffset(slice, row);
+            readPrediction(slice, row, mirroring, lines[0]);
             if (first) {
-              setScaled(target, share, line);
+              scale(lines[0], share);
             } else {
-              addScaled(target, share, line);
+              MemorySegment.copy(window, JAVA_FLOAT, offset, lines[1], 0, patch.width());
+              addToScaled(lines[0], share, lines[1]);
             }
+            MemorySegment.copy(lines[0], 0, window, JAVA_FLOAT, offset, patch.width());
           }
         });
   }
 
-  /** Adds the window, weighted, to the sums of the classes, and the weights to theirs. */
-  private void accumulate(Extents origin) {
+  /** Of a row of (K, D, H) of a window. */
+  private long windowOffset(int slice, int row) {
+    return Float.BYTES * ((long) slice * patch.height() + row) * patch.width();
+  }
+
+  /** Copies a row of the prediction, mirrored back. */
+  private void readPrediction(int slice, int row, Mirroring mirroring, float[] line) {
+    int within = mirrored(mirroring.depth(), slice % patch.depth(), patch.depth());
+    int source = slice - slice % patch.depth() + within;
+    int sourceRow = mirrored(mirroring.height(), row, patch.height());
+    long offset = windowOffset(source, sourceRow);
+    MemorySegment.copy(prediction, JAVA_FLOAT, offset, line, 0, patch.width());
+    if (mirroring.width()) {
+      reverse(line);
+    }
+  }
+
+  /**
+   * Adds the last prediction to the window's average, that, weighted, to the sums of the classes,
+   * and the weights to theirs.
+   */
+  private void accumulate(Extents origin, Mirroring mirroring) {
+    boolean only = mirrorings.size() == 1;
+    float share = share();
     workers.forEach(
         predictor.classes() * patch.depth(),
-        () -> new float[patch.width()],
-        (line, slice) -> {
+        () -> new float[3][patch.width()],
+        (lines, slice) -> {
           int within = slice % patch.depth();
           addTo(
-              sums.get(slice / patch.depth()),
+              sums,
+              slice / patch.depth(),
               origin,
               within,
-              line,
+              lines[2],
               (target, row, from, to) -> {
-                float[] source = window[slice * patch.height() + row];
+                float[] source = lines[0];
+                readPrediction(slice, row, mirroring, source);
+                if (!only) {
+                  long offset = windowOffset(slice, row);
+                  MemorySegment.copy(window, JAVA_FLOAT, offset, lines[1], 0, patch.width());
+                  addToScaled(source, share, lines[1]);
+                }
                 if (importance.length == 0) {
                   addRow(target, source, from, to);
                 } else {
@@ -195,6 +307,7 @@ final class WindowedPrediction {
           (line, slice) ->
               addTo(
                   weights,
+                  0,
                   origin,
                   slice,
                   line,
@@ -203,20 +316,25 @@ final class WindowedPrediction {
     }
   }
 
-  /** Adds to the rows of a volume that a slice of the window covers. */
+  /** Adds to the rows of a class that a slice of the window covers. */
   private void addTo(
-      MemorySegment volume, Extents origin, int slice, float[] line, RowAddition addition) {
+      ProbabilityRing ring,
+      int label,
+      Extents origin,
+      int slice,
+      float[] line,
+      RowAddition addition) {
     int depth = origin.depth() + slice;
-    if (depth < 0 || depth >= image.depth()) {
+    if (depth < 0 || depth >= extents.depth()) {
       return;
     }
+    MemorySegment volume = ring.classes().get(label);
     int from = firstColumn(origin);
     int to = endColumn(origin);
     for (int row = 0; row < patch.height(); row++) {
       int height = origin.height() + row;
-      if (height >= 0 && height < image.height()) {
-        long first = ((long) depth * image.height() + height) * image.width();
-        long offset = (first + origin.width() + from) * Float.BYTES;
+      if (height >= 0 && height < extents.height()) {
+        long offset = ring.byteOffset(depth, height) + Float.BYTES * ((long) origin.width() + from);
         MemorySegment.copy(volume, JAVA_FLOAT, offset, line, from, to - from);
         addition.add(line, row, from, to);
         MemorySegment.copy(line, from, volume, JAVA_FLOAT, offset, to - from);
@@ -224,24 +342,27 @@ final class WindowedPrediction {
     }
   }
 
-  /** Makes of the sums the averages, and checks that they are numbers. */
-  private void divide() {
+  /** Makes of the sums before a slice the averages, and checks that they are numbers. */
+  private void divide(int end) {
+    int slices = end - done;
+    int first = done;
     workers.forEach(
-        "averaging",
-        predictor.classes() * image.depth(),
-        () -> new float[2][image.width()],
-        (lines, slice) -> {
-          MemorySegment sum = sums.get(slice / image.depth());
-          for (int row = 0; row < image.height(); row++) {
-            long first = ((long) (slice % image.depth()) * image.height() + row) * image.width();
-            long offset = first * Float.BYTES;
-            MemorySegment.copy(sum, JAVA_FLOAT, offset, lines[0], 0, image.width());
+        predictor.classes() * slices,
+        () -> new float[2][extents.width()],
+        (lines, index) -> {
+          int label = index / slices;
+          int slice = first + index % slices;
+          MemorySegment sum = sums.classes().get(label);
+          for (int row = 0; row < extents.height(); row++) {
+            long offset = sums.byteOffset(slice, row);
+            MemorySegment.copy(sum, JAVA_FLOAT, offset, lines[0], 0, extents.width());
             if (importance.length > 0) {
-              MemorySegment.copy(weights, JAVA_FLOAT, offset, lines[1], 0, image.width());
+              MemorySegment weight = weights.classes().getFirst();
+              MemorySegment.copy(weight, JAVA_FLOAT, offset, lines[1], 0, extents.width());
               divideRow(lines[0], lines[1]);
-              MemorySegment.copy(lines[0], 0, sum, JAVA_FLOAT, offset, image.width());
+              MemorySegment.copy(lines[0], 0, sum, JAVA_FLOAT, offset, extents.width());
             }
-            requireFinite(lines[0], slice / image.depth(), slice % image.depth(), row);
+            requireFinite(lines[0], label, slice, row);
           }
         });
   }
@@ -268,15 +389,16 @@ final class WindowedPrediction {
     }
   }
 
-  private static void setScaled(float[] target, float factor, float[] source) {
+  private static void scale(float[] target, float factor) {
     for (int index = 0; index < target.length; index++) {
-      target[index] = factor * source[index];
+      target[index] *= factor;
     }
   }
 
-  private static void addScaled(float[] target, float factor, float[] source) {
+  /** {@code target = sum + factor * target}. */
+  private static void addToScaled(float[] target, float factor, float[] sum) {
     for (int index = 0; index < target.length; index++) {
-      target[index] += factor * source[index];
+      target[index] = sum[index] + factor * target[index];
     }
   }
 
