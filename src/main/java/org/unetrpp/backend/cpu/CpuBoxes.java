@@ -1,8 +1,8 @@
 package org.unetrpp.backend.cpu;
 
+import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
-import java.util.Map;
+import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
@@ -122,30 +122,29 @@ final class CpuBoxes extends ComposedBoxes {
 
   /** {@code y = skip + W z + b} of some voxels at a time. */
   private final class TailConvolution {
-    private final Map<Integer, SlabConvolution> plans = new HashMap<>();
-    private final Map<Integer, Packed> weights = new HashMap<>();
+    private final List<Part> parts = new ArrayList<>();
     private final Buffer skip;
     private final Buffer y;
     private final int channels;
+
+    private record Part(int voxels, SlabConvolution plan, Packed weights) {}
 
     TailConvolution(int[] voxels, Tail tail, Buffer skip, Buffer y) {
       this.skip = skip;
       this.y = y;
       channels = Math.toIntExact(tail.bias().elements());
+      Convolution shape = Convolution.pointwise(channels, channels);
       for (int count : voxels) {
-        SlabConvolution plan =
-            cpu.slabConvolution(
-                Convolution.pointwise(channels, channels), new Extents(1, 1, count), BIAS_ADD);
-        plans.put(count, plan);
-        weights.put(count, plan.pack(tail.weight(), tail.bias()));
+        SlabConvolution plan = cpu.slabConvolution(shape, new Extents(1, 1, count), BIAS_ADD);
+        parts.add(new Part(count, plan, plan.pack(tail.weight(), tail.bias())));
       }
     }
 
     Follower following(Worker worker) {
       return (z, voxel, voxels) -> {
+        Part part = parts.getFirst().voxels() == voxels ? parts.getFirst() : parts.getLast();
         long at = voxel * channels * Float.BYTES;
-        Packed packed = weights.get(voxels);
-        plans.get(voxels).run(0, worker, z, packed, y.address() + at, skip.address() + at);
+        part.plan().run(0, worker, z, part.weights(), y.address() + at, skip.address() + at);
       };
     }
   }

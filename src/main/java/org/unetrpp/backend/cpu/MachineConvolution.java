@@ -145,7 +145,7 @@ final class MachineConvolution implements PlannedConvolution, AutoCloseable {
   /** Packs group by group from values in the order of published checkpoints. */
   private void pack(long from, double[] scales, long to) {
     int channels = code.groupChannels();
-    int values = Math.toIntExact(channels * shape.inChannels() * shape.kernel().voxels());
+    int values = Math.toIntExact((long) channels * shape.inChannels() * shape.kernel().voxels());
     MemorySegment weights = HostMemory.segment(from, (long) code.groups() * values * Float.BYTES);
     context
         .pool()

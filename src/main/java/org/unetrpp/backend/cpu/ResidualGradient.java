@@ -78,8 +78,7 @@ final class ResidualGradient {
       }
       shortcutBackward(call.shortcuts, inputProducts.totals(), sums, dsum, gradients, dx);
     } else if (dx != null) {
-      PlannedConvolution plan =
-          call.backend.convolution(turned(first), call.grid.extents(), ADD);
+      PlannedConvolution plan = call.backend.convolution(turned(first), call.grid.extents(), ADD);
       plan.withFlipped(
           p.weight1(),
           packed -> {

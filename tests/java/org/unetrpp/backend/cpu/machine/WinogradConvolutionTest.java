@@ -260,7 +260,9 @@ class WinogradConvolutionTest {
   private static final long JIT_SEGMENT = 1 << 20;
 
   private static long bytesOf(String line) {
-    String[] range = line.substring(0, line.indexOf(' ')).split("-");
-    return Long.parseUnsignedLong(range[1], 16) - Long.parseUnsignedLong(range[0], 16);
+    int dash = line.indexOf('-');
+    int end = line.indexOf(' ');
+    return Long.parseUnsignedLong(line.substring(dash + 1, end), 16)
+        - Long.parseUnsignedLong(line.substring(0, dash), 16);
   }
 }

@@ -120,7 +120,7 @@ final class Assembler {
         (~b & 15) << 3 | 4 | prefix,
         VECTOR_512 | inverted(b >> 4, 3),
         opcode,
-        0xC0 | (a & 7) << 3 | c & 7);
+        0xC0 | (a & 7) << 3 | (c & 7));
   }
 
   private void memory(int map, int prefix, int opcode, int a, int b, Memory memory, int unit) {

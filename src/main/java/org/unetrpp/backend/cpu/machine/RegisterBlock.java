@@ -71,16 +71,17 @@ record RegisterBlock(int rows, int tiles, int together) {
   }
 
   private double cycles(WinogradLayout layout) {
-    return layout.rows() / rows * cyclesOfRows(layout, rows)
-        + cyclesOfRows(layout, layout.rows() % rows);
+    int wholeBlocks = layout.rows() / rows;
+    return wholeBlocks * cyclesOfRows(layout, rows) + cyclesOfRows(layout, layout.rows() % rows);
   }
 
   private double cyclesOfRows(WinogradLayout layout, int count) {
     if (count == 0) {
       return 0;
     }
+    int wholeBlocks = layout.tiles() / tiles;
     int rest = layout.tiles() % tiles;
-    double whole = layout.tiles() / tiles * new RegisterBlock(count, tiles, together).cycles();
+    double whole = wholeBlocks * new RegisterBlock(count, tiles, together).cycles();
     return rest == 0 ? whole : whole + new RegisterBlock(count, rest, together).cycles();
   }
 }

@@ -24,19 +24,25 @@ final class WinogradCode {
 
   /** Where each constant lies, in floats. */
   private enum Constant {
-    A2_B2,
-    A2_PLUS_B2,
-    B2,
-    A2,
-    A,
-    B,
-    A3,
-    B3,
-    SLOPE_BEFORE,
-    SLOPE_AFTER;
+    A2_B2(0),
+    A2_PLUS_B2(1),
+    B2(2),
+    A2(3),
+    A(4),
+    B(5),
+    A3(6),
+    B3(7),
+    SLOPE_BEFORE(8),
+    SLOPE_AFTER(9);
+
+    private final int index;
+
+    Constant(int index) {
+      this.index = index;
+    }
 
     Memory at(Register constants) {
-      return constants.at(ordinal() * Float.BYTES);
+      return constants.at(index * Float.BYTES);
     }
   }
 
@@ -62,8 +68,8 @@ final class WinogradCode {
     for (int i = 0; i < transforms.length; i++) {
       constants[i] = (float) transforms[i]; // all of them exact
     }
-    constants[Constant.SLOPE_BEFORE.ordinal()] = before;
-    constants[Constant.SLOPE_AFTER.ordinal()] = after;
+    constants[Constant.SLOPE_BEFORE.index] = before;
+    constants[Constant.SLOPE_AFTER.index] = after;
     return constants;
   }
 
