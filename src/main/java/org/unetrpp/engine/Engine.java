@@ -102,9 +102,12 @@ public final class Engine {
 
   private static String capabilities(CpuBackend cpu) {
     CpuBackend.Capabilities capabilities = cpu.capabilities();
-    return "%d threads, oneDNN %s with %s"
+    return "%d threads, oneDNN %s with %s%s"
         .formatted(
-            capabilities.threads(), capabilities.oneDnnVersion(), capabilities.instructionSet());
+            capabilities.threads(),
+            capabilities.oneDnnVersion(),
+            capabilities.instructionSet(),
+            capabilities.ownKernels() ? ", own convolutions" : "");
   }
 
   /**
