@@ -74,6 +74,14 @@ final class MachineCode {
    */
   @SuppressWarnings("restricted")
   static MethodHandle function(byte[] code, int addresses, Arena arena) {
+    MemoryLayout[] parameters =
+        Collections.nCopies(addresses, JAVA_LONG).toArray(MemoryLayout[]::new);
+    return LINKER.downcallHandle(executable(code, arena), FunctionDescriptor.ofVoid(parameters));
+  }
+
+  /** Pages with code that may be executed and not written. */
+  @SuppressWarnings("restricted")
+  static MemorySegment executable(byte[] code, Arena arena) {
     long bytes = code.length;
     long address = map(bytes);
     MemorySegment.copy(
@@ -82,11 +90,7 @@ final class MachineCode {
       unmap(address, bytes);
       throw new IllegalStateException("the system allows no code that is made at run time");
     }
-    MemorySegment mapped =
-        HostMemory.segment(address, bytes).reinterpret(arena, _ -> unmap(address, bytes));
-    MemoryLayout[] parameters =
-        Collections.nCopies(addresses, JAVA_LONG).toArray(MemoryLayout[]::new);
-    return LINKER.downcallHandle(mapped, FunctionDescriptor.ofVoid(parameters));
+    return HostMemory.segment(address, bytes).reinterpret(arena, _ -> unmap(address, bytes));
   }
 
   private static long map(long bytes) {
