@@ -13,22 +13,13 @@ import org.unetrpp.image.NiftiHeader;
 import org.unetrpp.image.Spacing;
 import org.unetrpp.image.Volume;
 import org.unetrpp.image.VoxelType;
-import org.unetrpp.inference.LabelClass;
-import org.unetrpp.inference.ModelDescription;
-import org.unetrpp.inference.ModelFile;
-import org.unetrpp.inference.Provenance;
 import org.unetrpp.model.Architecture;
-import org.unetrpp.model.StateEntry;
-import org.unetrpp.model.StateLayout;
-import org.unetrpp.nn.DeterministicTensor;
 import org.unetrpp.pipeline.AxisOrder;
 import org.unetrpp.pipeline.ChannelPlan;
 import org.unetrpp.pipeline.IntensityStatistics;
 import org.unetrpp.pipeline.NormalizationScheme;
 import org.unetrpp.pipeline.PreprocessingPlan;
 import org.unetrpp.pipeline.SplineRule;
-import org.unetrpp.weights.StoredTensor;
-import org.unetrpp.weights.StoredType;
 
 /**
  * Files to time a whole segmentation with: the Synapse network with deterministic weights and the
@@ -56,31 +47,14 @@ public final class SyntheticCase {
   }
 
   private static void writeModel(Path target) throws IOException {
-    Architecture architecture = Architecture.published("synapse").orElseThrow();
-    ModelDescription description =
-        new ModelDescription(
-            architecture,
-            LabelClass.of(
-                IntStream.range(1, architecture.classes()).mapToObj(k -> "class " + k).toList()),
-            new PreprocessingPlan(
-                List.of(new ChannelPlan("CT", NormalizationScheme.CT, false, INTENSITIES)),
-                TARGET,
-                AxisOrder.IDENTITY,
-                SplineRule.PINNED),
-            new Provenance("bench", List.of(), "deterministic weights"));
-    List<StoredTensor> tensors =
-        StateLayout.of(architecture).stream()
-            .filter(entry -> entry.aliasOf() == null && entry.role() != StateEntry.Role.COUNTER)
-            .map(SyntheticCase::tensor)
-            .toList();
-    ModelFile.write(target, description, tensors, StoredType.FLOAT32);
-  }
-
-  private static StoredTensor tensor(StateEntry entry) {
-    return StoredTensor.ofFloats(
-        entry.name(),
-        entry.shape().stream().map(Integer::longValue).toList(),
-        DeterministicTensor.ofState(entry.name(), entry.shape()));
+    DeterministicModel.write(
+        target,
+        Architecture.published("synapse").orElseThrow(),
+        new PreprocessingPlan(
+            List.of(new ChannelPlan("CT", NormalizationScheme.CT, false, INTENSITIES)),
+            TARGET,
+            AxisOrder.IDENTITY,
+            SplineRule.PINNED));
   }
 
   private static void writeImage(Path target, int slices) throws IOException {

@@ -13,24 +13,17 @@ import org.unetrpp.image.Geometry;
 import org.unetrpp.image.LabelVolume;
 import org.unetrpp.image.Spacing;
 import org.unetrpp.image.Volume;
-import org.unetrpp.inference.LabelClass;
-import org.unetrpp.inference.ModelDescription;
 import org.unetrpp.inference.ModelFile;
-import org.unetrpp.inference.Provenance;
 import org.unetrpp.inference.SegmentationOptions;
 import org.unetrpp.inference.Segmenter;
 import org.unetrpp.memory.DType;
 import org.unetrpp.model.Architecture;
-import org.unetrpp.model.StateEntry;
-import org.unetrpp.model.StateLayout;
 import org.unetrpp.nn.DeterministicTensor;
 import org.unetrpp.pipeline.AxisOrder;
 import org.unetrpp.pipeline.ChannelPlan;
 import org.unetrpp.pipeline.NormalizationScheme;
 import org.unetrpp.pipeline.PreprocessingPlan;
 import org.unetrpp.pipeline.SplineRule;
-import org.unetrpp.weights.StoredTensor;
-import org.unetrpp.weights.StoredType;
 
 /**
  * A volume of noise, at the model's own spacing, and a network with deterministic weights: from the
@@ -79,26 +72,10 @@ public final class VolumeSegmentation implements AutoCloseable {
         IntStream.range(0, architecture.inputChannels())
             .mapToObj(i -> new ChannelPlan("MRI " + i, NormalizationScheme.NON_CT, false, null))
             .toList();
-    ModelDescription description =
-        new ModelDescription(
-            architecture,
-            LabelClass.of(
-                IntStream.range(1, architecture.classes()).mapToObj(i -> "class " + i).toList()),
-            new PreprocessingPlan(plans, null, AxisOrder.IDENTITY, SplineRule.PINNED),
-            new Provenance("benchmark", List.of(), "deterministic weights"));
-    List<StoredTensor> tensors =
-        StateLayout.of(architecture).stream()
-            .filter(entry -> entry.aliasOf() == null && entry.role() != StateEntry.Role.COUNTER)
-            .map(VolumeSegmentation::tensor)
-            .toList();
-    ModelFile.write(target, description, tensors, StoredType.FLOAT32);
-  }
-
-  private static StoredTensor tensor(StateEntry entry) {
-    return StoredTensor.ofFloats(
-        entry.name(),
-        entry.shape().stream().map(Integer::longValue).toList(),
-        DeterministicTensor.ofState(entry.name(), entry.shape()));
+    DeterministicModel.write(
+        target,
+        architecture,
+        new PreprocessingPlan(plans, null, AxisOrder.IDENTITY, SplineRule.PINNED));
   }
 
   @Override
