@@ -245,8 +245,8 @@ public final class Segmenter implements AutoCloseable {
 
   /**
    * What {@link #segment} will take of a case, found by doing a little of it: the image is cropped,
-   * some slices are resampled, three patches go through the network. Within 15 % on a machine that
-   * is as busy as it will be then.
+   * some slices are resampled, a dozen patches go through the network. The compilers have more time
+   * in the case itself, which takes somewhat less.
    *
    * @throws IllegalArgumentException as {@link #segment} says
    */

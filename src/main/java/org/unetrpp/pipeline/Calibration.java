@@ -3,6 +3,8 @@ package org.unetrpp.pipeline;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.function.IntToDoubleFunction;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.pipeline.StageClock.Stage;
@@ -12,8 +14,8 @@ import org.unetrpp.pipeline.StageClock.Stage;
  * multiplies is done twice, the first time for the compilers.
  */
 final class Calibration {
-  /** Windows through the network, the first of which warms it up. */
-  private static final int WINDOWS = 3;
+  /** Windows through the network; the first half of them is for the compilers. */
+  private static final int WINDOWS = 12;
 
   /** Slices that are resampled to see how long one takes. */
   private static final int SLICES = 8;
@@ -164,16 +166,18 @@ final class Calibration {
 
     /** Seconds of each other patch. */
     double each() {
-      double sum = 0;
-      for (int patch = 1; patch < WINDOWS; patch++) {
-        sum += ends[patch] - starts[patch];
-      }
-      return sum / (WINDOWS - 1);
+      return median(patch -> ends[patch] - starts[patch]);
     }
 
-    /** Seconds from a patch to the next, of the last two. */
+    /** Seconds from a patch to the next. */
     double between() {
-      return starts[WINDOWS - 1] - ends[WINDOWS - 2];
+      return median(patch -> starts[patch] - ends[patch - 1]);
+    }
+
+    private static double median(IntToDoubleFunction secondsOf) {
+      double[] seconds =
+          IntStream.range(WINDOWS / 2, WINDOWS).mapToDouble(secondsOf).sorted().toArray();
+      return seconds[seconds.length / 2];
     }
   }
 }
