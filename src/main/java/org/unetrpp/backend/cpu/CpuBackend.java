@@ -18,6 +18,7 @@ import org.unetrpp.backend.MatrixView;
 import org.unetrpp.backend.Probe;
 import org.unetrpp.backend.TrainingBoxes;
 import org.unetrpp.backend.TrainingPrimitives;
+import org.unetrpp.backend.cpu.PlannedConvolution.Operands;
 import org.unetrpp.backend.cpu.Primitives.Epilogue;
 import org.unetrpp.backend.cpu.Primitives.Strides;
 import org.unetrpp.grid.Extents;
@@ -325,7 +326,7 @@ public final class CpuBackend implements Backend {
       Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
     Epilogue epilogue = new Epilogue(bias != null, false, 1);
     PlannedConvolution plan = convolution(shape, grid.extents(), epilogue);
-    plan.runAll(grid.batch(), x, plan.pack(weight, bias), y);
+    plan.runAll(context.pool(), grid.batch(), Operands.of(x, plan.pack(weight, bias), y));
   }
 
   @Override

@@ -3,7 +3,6 @@ package org.unetrpp.backend.cpu;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.ComposedBoxes;
@@ -99,25 +98,18 @@ final class CpuBoxes extends ComposedBoxes {
     PlannedConvolution second = cpu.convolution(shape, grid.extents(), BIAS_ADD_LEAKY);
     try (var _ = cpu.scopes().open()) {
       Buffer hidden = cpu.scopes().allocate(DType.FLOAT32, y.elements());
-      first.runAll(grid.batch(), x, first.fold(p.weight1(), norm1), hidden);
+      first.runAll(
+          context.pool(), grid.batch(), Operands.of(x, first.fold(p.weight1(), norm1), hidden));
       Packed weights = second.fold(p.weight2(), norm2);
       Tail tail = p.tail();
       if (tail == null || skip == null) {
-        runAdding(second, Operands.adding(hidden, weights, x, y), grid, _ -> Follower.NONE);
+        second.runAll(context.pool(), grid.batch(), Operands.adding(hidden, weights, x, y));
       } else {
         TailConvolution last = new TailConvolution(second.followedVoxels(), tail, skip, y);
-        runAdding(second, Operands.adding(hidden, weights, x, null), grid, last::following);
+        Operands operands = Operands.adding(hidden, weights, x, null);
+        second.runAll(context.pool(), grid.batch(), operands, last::following);
       }
     }
-  }
-
-  private void runAdding(
-      PlannedConvolution plan, Operands operands, Grid grid, Function<Worker, Follower> follower) {
-    context
-        .pool()
-        .run(
-            plan.tasks(grid.batch()),
-            (task, worker) -> plan.run(task, worker, operands, follower.apply(worker)));
   }
 
   /** {@code y = skip + W z + b} of some voxels at a time. */

@@ -91,15 +91,7 @@ final class MachineConvolution implements PlannedConvolution, AutoCloseable {
   }
 
   @Override
-  public void runAll(int batch, Buffer x, Packed packed, Buffer y) {
-    Operands operands = Operands.of(x, packed, y);
-    context.pool().run(tasks(batch), (task, worker) -> run(task, worker, operands, Follower.NONE));
-  }
-
-  @Override
   public Packed pack(Buffer weight, @Nullable Buffer bias) {
-    double[] ones = new double[shape.outChannels()];
-    Arrays.fill(ones, 1);
     long packed =
         context
             .packs()
@@ -107,7 +99,7 @@ final class MachineConvolution implements PlannedConvolution, AutoCloseable {
                 purpose,
                 List.of(weight),
                 code.weightBytes(),
-                to -> pack(weight.address(), ones, to));
+                to -> pack(weight.address(), ones(), to));
     return new Packed(packed, bias == null ? 0 : bias.address());
   }
 
@@ -132,14 +124,19 @@ final class MachineConvolution implements PlannedConvolution, AutoCloseable {
     long flipped = context.workspace().allocate(weight.bytes());
     try {
       Weights.flip(context, shape, weight, flipped);
-      double[] ones = new double[shape.outChannels()];
-      Arrays.fill(ones, 1);
-      pack(flipped, ones, packed);
+      pack(flipped, ones(), packed);
       body.accept(new Packed(packed, 0));
     } finally {
       context.workspace().release(flipped, weight.bytes());
       context.workspace().release(packed, bytes);
     }
+  }
+
+  /** Scales that change nothing. */
+  private double[] ones() {
+    double[] ones = new double[shape.outChannels()];
+    Arrays.fill(ones, 1);
+    return ones;
   }
 
   /** Packs group by group from values in the order of published checkpoints. */

@@ -2,6 +2,7 @@ package org.unetrpp.backend.cpu;
 
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.memory.Buffer;
@@ -63,8 +64,16 @@ interface PlannedConvolution {
   /** Does one task. */
   void run(int task, Worker worker, Operands operands, Follower follower);
 
-  /** Does all tasks of a batch, without addend. */
-  void runAll(int batch, Buffer x, Packed packed, Buffer y);
+  /** Does all tasks of a batch. */
+  default void runAll(ThreadPool pool, int batch, Operands operands) {
+    runAll(pool, batch, operands, _ -> Follower.NONE);
+  }
+
+  /** Does all tasks of a batch, each with the follower of the thread that it runs on. */
+  default void runAll(
+      ThreadPool pool, int batch, Operands operands, Function<Worker, Follower> followers) {
+    pool.run(tasks(batch), (task, worker) -> run(task, worker, operands, followers.apply(worker)));
+  }
 
   /** Packs weights as they are. */
   Packed pack(Buffer weight, @Nullable Buffer bias);

@@ -6,7 +6,6 @@ import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.ResidualBlockParameters;
 import org.unetrpp.backend.ResidualBlockParameters.Tail;
 import org.unetrpp.backend.cpu.OneDnn.Operand;
-import org.unetrpp.backend.cpu.PlannedConvolution.Follower;
 import org.unetrpp.backend.cpu.PlannedConvolution.Operands;
 import org.unetrpp.backend.cpu.Primitives.Epilogue;
 import org.unetrpp.memory.Buffer;
@@ -81,14 +80,9 @@ final class ResidualGradient {
       PlannedConvolution plan = call.backend.convolution(turned(first), call.grid.extents(), ADD);
       plan.withFlipped(
           p.weight1(),
-          packed -> {
-            Operands operands = Operands.adding(h1, packed, dsum, dx);
-            context
-                .pool()
-                .run(
-                    plan.tasks(call.grid.batch()),
-                    (task, worker) -> plan.run(task, worker, operands, Follower.NONE));
-          });
+          packed ->
+              plan.runAll(
+                  context.pool(), call.grid.batch(), Operands.adding(h1, packed, dsum, dx)));
     }
   }
 

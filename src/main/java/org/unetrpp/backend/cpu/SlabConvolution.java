@@ -172,12 +172,6 @@ final class SlabConvolution implements PlannedConvolution {
   }
 
   @Override
-  public void runAll(int batch, Buffer x, Packed packed, Buffer y) {
-    Operands operands = Operands.of(x, packed, y);
-    context.pool().run(tasks(batch), (task, worker) -> run(task, worker, operands, Follower.NONE));
-  }
-
-  @Override
   public void run(int task, Worker worker, Operands operands, Follower follower) {
     long x = operands.x().address() + inputOffset(task) * Float.BYTES;
     long at = outputOffset(task);
