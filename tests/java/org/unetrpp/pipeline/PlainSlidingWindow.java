@@ -85,7 +85,6 @@ final class PlainSlidingWindow {
     float[] average = new float[network.classes() * voxels];
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment input = arena.allocate(4L * channels.length * voxels, 64);
-      MemorySegment output = arena.allocate(4L * average.length, 64);
       for (Mirroring mirror : combinations) {
         for (int voxel = 0; voxel < voxels; voxel++) {
           Extents from = mirrored(mirror, voxel, patch);
@@ -101,17 +100,20 @@ final class PlainSlidingWindow {
                         origin.width() + from.width())]);
           }
         }
-        network.predict(input, output);
-        for (int k = 0; k < network.classes(); k++) {
-          for (int voxel = 0; voxel < voxels; voxel++) {
-            Extents from = mirrored(mirror, voxel, patch);
-            int source = at(patch, from.depth(), from.height(), from.width());
-            average[k * voxels + voxel] +=
-                1f
-                    / combinations.size()
-                    * output.getAtIndex(JAVA_FLOAT, (long) k * voxels + source);
-          }
-        }
+        network.predict(
+            input,
+            output -> {
+              for (int k = 0; k < network.classes(); k++) {
+                for (int voxel = 0; voxel < voxels; voxel++) {
+                  Extents from = mirrored(mirror, voxel, patch);
+                  int source = at(patch, from.depth(), from.height(), from.width());
+                  average[k * voxels + voxel] +=
+                      1f
+                          / combinations.size()
+                          * output.getAtIndex(JAVA_FLOAT, (long) k * voxels + source);
+                }
+              }
+            });
       }
     }
     return average;

@@ -279,7 +279,7 @@ class PreprocessingTest {
   }
 
   /** Foreground where the normalized voxel was above 0.1, smoothly. */
-  private static final class Threshold implements PatchPredictor {
+  private static final class Threshold implements FillingPredictor {
     @Override
     public int channels() {
       return 1;
@@ -296,7 +296,7 @@ class PreprocessingTest {
     }
 
     @Override
-    public void predict(MemorySegment input, MemorySegment probabilities) {
+    public void fill(MemorySegment input, MemorySegment probabilities) {
       long voxels = patch().voxels();
       for (long voxel = 0; voxel < voxels; voxel++) {
         float value = input.getAtIndex(ValueLayout.JAVA_FLOAT, voxel);

@@ -184,7 +184,7 @@ class VolumeSegmentationTest {
     PatchPredictor network =
         new StandIn(1, CLASSES) {
           @Override
-          public void predict(MemorySegment input, MemorySegment probabilities) {
+          public void fill(MemorySegment input, MemorySegment probabilities) {
             probabilities.fill((byte) 0);
             if (calls[0]++ % 40_000 == 20_000) {
               most[0] = Math.max(most[0], usedHeap() - before);
@@ -222,9 +222,9 @@ class VolumeSegmentationTest {
     PatchPredictor network =
         new StandIn(1, CLASSES) {
           @Override
-          public void predict(MemorySegment input, MemorySegment probabilities) {
+          public void fill(MemorySegment input, MemorySegment probabilities) {
             calls[0]++;
-            super.predict(input, probabilities);
+            super.fill(input, probabilities);
           }
         };
     try (Workers workers = new Workers(2, () -> calls[0] == 100, Progress.NONE)) {
@@ -306,7 +306,7 @@ class VolumeSegmentationTest {
   }
 
   /** Classes that depend on a voxel's values and on where it lies in the patch. */
-  private static class StandIn implements PatchPredictor {
+  private static class StandIn implements FillingPredictor {
     private final int channels;
     private final int classes;
 
@@ -331,7 +331,7 @@ class VolumeSegmentationTest {
     }
 
     @Override
-    public void predict(MemorySegment input, MemorySegment probabilities) {
+    public void fill(MemorySegment input, MemorySegment probabilities) {
       int voxels = Math.toIntExact(PATCH.voxels());
       double[] values = new double[classes];
       for (int voxel = 0; voxel < voxels; voxel++) {

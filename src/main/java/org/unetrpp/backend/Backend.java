@@ -1,6 +1,8 @@
 package org.unetrpp.backend;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.memory.Allocator;
 import org.unetrpp.memory.Buffer;
@@ -65,6 +67,11 @@ public interface Backend extends AutoCloseable {
 
   /** Waits for queued work and copies {@code source} to the host without loss of precision. */
   double[] downloadDouble(Buffer source);
+
+  /** The float32 values of a buffer where the host can reach them in place; none elsewhere. */
+  default @Nullable MemorySegment hostView(Buffer source) {
+    return null;
+  }
 
   /** (B, C, D, H, W) to (B, D, H, W, C). */
   void channelsLast(Buffer x, Buffer y, Grid grid, int channels);
@@ -165,6 +172,21 @@ public interface Backend extends AutoCloseable {
 
   /** Divides each column by the larger of its Euclidean norm and 1e-12; in place. */
   void normalizeColumns(MatrixView x);
+
+  /**
+   * Plans a computation in evaluation mode that is to be repeated: what it allocates may get fixed
+   * places, and what it calls may be noted. It is called now, perhaps several times and without
+   * computing anything, and has to call and allocate the same each time. The probe is shown nothing
+   * of it.
+   *
+   * @param computation calls boxes and primitives, allocates in memory scopes, and returns its
+   *     result in the innermost one; it neither uploads nor downloads
+   * @param spent parameters that only this plan and those made before will read until they are
+   *     uploaded anew; the memory of those that it has copies of may be given back
+   */
+  default Plan plan(Supplier<Buffer> computation, List<Buffer> spent) {
+    return new RepeatedComputation(this, computation);
+  }
 
   /** Waits for queued work and throws what it failed with. */
   void synchronize();

@@ -21,6 +21,8 @@ public final class PackCache implements AutoCloseable {
   private final Map<Key, Pack> packs = new HashMap<>();
   private final Map<Object, Kept> kept = new HashMap<>();
   private final NavigableMap<Long, Source> sources = new TreeMap<>();
+  private final Set<Buffer> spent = new HashSet<>();
+  private long version;
 
   public PackCache(Allocator memory) {
     this.memory = memory;
@@ -49,9 +51,11 @@ public final class PackCache implements AutoCloseable {
    * Address of the packed values.
    *
    * @param purpose tells packs of the same buffers apart
-   * @param from buffers that the values depend on
+   * @param from buffers that the values depend on; the first is what is packed, and is read in this
+   *     form only
    * @param bytes that the packed values take
    * @param packer makes them when they are not there
+   * @throws IllegalStateException if they are not there and the first buffer is spent
    */
   public long get(Object purpose, List<Buffer> from, long bytes, Packer packer) {
     Key key = new Key(purpose, from);
@@ -59,6 +63,7 @@ public final class PackCache implements AutoCloseable {
     if (pack != null) {
       return pack.address();
     }
+    requireUnspent(from.getFirst());
     Pack made = new Pack(memory.allocate(bytes), bytes);
     try {
       packer.pack(made.address());
@@ -69,6 +74,37 @@ public final class PackCache implements AutoCloseable {
     packs.put(key, made);
     link(key, from);
     return made.address();
+  }
+
+  /**
+   * Takes note that the values of a buffer will be lost, if they are packed and nothing else was
+   * made of them. They come back by {@link #invalidate}.
+   *
+   * @return whether they may be lost
+   */
+  public boolean spend(Buffer buffer) {
+    Source source = sources.get(buffer.address());
+    if (source == null || !source.keys.stream().allMatch(key -> isPackOf(key, buffer))) {
+      return false;
+    }
+    spent.add(buffer);
+    return true;
+  }
+
+  private static boolean isPackOf(Object key, Buffer buffer) {
+    return key instanceof Key pack && pack.from().getFirst().equals(buffer);
+  }
+
+  /**
+   * Returns if the values of a buffer are there.
+   *
+   * @throws IllegalStateException if they are spent
+   */
+  public void requireUnspent(Buffer buffer) {
+    if (spent.contains(buffer)) {
+      throw new IllegalStateException(
+          "parameters that were given up when a network was planned are needed in another form");
+    }
   }
 
   /** What {@link #keep} has been given under a key, unless it is out of date; makes no objects. */
@@ -91,6 +127,11 @@ public final class PackCache implements AutoCloseable {
     link(key, from);
   }
 
+  /** A number that changes when something is dropped because its buffers changed. */
+  public long version() {
+    return version;
+  }
+
   private void link(Object key, List<Buffer> from) {
     for (Buffer buffer : from) {
       Source source = sources.computeIfAbsent(buffer.address(), _ -> new Source());
@@ -101,6 +142,8 @@ public final class PackCache implements AutoCloseable {
 
   /** Drops what was made from any of these bytes. */
   public void invalidate(long address, long bytes) {
+    spent.removeIf(buffer ->
+        buffer.address() < address + bytes && address < buffer.address() + buffer.bytes());
     Long first = firstReaching(address);
     if (first == null) {
       first = address;
@@ -111,6 +154,7 @@ public final class PackCache implements AutoCloseable {
     }
     List<Object> stale = new ArrayList<>();
     touched.values().forEach(source -> stale.addAll(source.keys));
+    version++;
     stale.forEach(this::drop);
   }
 
@@ -156,5 +200,6 @@ public final class PackCache implements AutoCloseable {
     packs.clear();
     kept.clear();
     sources.clear();
+    spent.clear();
   }
 }

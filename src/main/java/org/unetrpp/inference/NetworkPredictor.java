@@ -2,29 +2,27 @@ package org.unetrpp.inference;
 
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.locks.ReentrantLock;
-import org.unetrpp.backend.Backend;
+import java.util.function.Consumer;
 import org.unetrpp.backend.HeadOutput;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.model.Architecture;
-import org.unetrpp.model.UnetrPlusPlus;
+import org.unetrpp.model.ForwardPlan;
+import org.unetrpp.nn.Parameters;
 import org.unetrpp.pipeline.PatchPredictor;
-import org.unetrpp.tensor.Shape;
-import org.unetrpp.tensor.Tensor;
 
 /**
  * A network on a device as the sliding window sees it. Threads may share it: they take turns, patch
  * by patch, and each patch has all of the device.
  */
-final class NetworkPredictor implements PatchPredictor {
-  private final Backend backend;
-  private final UnetrPlusPlus network;
+final class NetworkPredictor implements PatchPredictor, AutoCloseable {
   private final Architecture architecture;
+  private final ForwardPlan plan;
   private final ReentrantLock turn = new ReentrantLock(true);
 
-  NetworkPredictor(Backend backend, UnetrPlusPlus network) {
-    this.backend = backend;
-    this.network = network;
-    this.architecture = network.architecture();
+  /** Over parameters that the predictor closes. */
+  NetworkPredictor(Architecture architecture, Parameters parameters) {
+    this.architecture = architecture;
+    plan = new ForwardPlan(architecture, parameters, 1, HeadOutput.PROBABILITIES);
   }
 
   @Override
@@ -43,17 +41,17 @@ final class NetworkPredictor implements PatchPredictor {
   }
 
   @Override
-  public void predict(MemorySegment input, MemorySegment probabilities) {
-    Extents patch = architecture.patch();
-    Shape shape = Shape.of(1, channels(), patch.depth(), patch.height(), patch.width());
+  public void predict(MemorySegment input, Consumer<MemorySegment> consumer) {
     turn.lock();
-    try (var _ = backend.scopes().open()) {
-      Tensor image = Tensor.uninitialized(backend, shape);
-      backend.upload(input, image.buffer());
-      Tensor result = network.forward(image, HeadOutput.PROBABILITIES);
-      backend.download(result.buffer(), probabilities);
+    try {
+      plan.run(input, consumer);
     } finally {
       turn.unlock();
     }
+  }
+
+  @Override
+  public void close() {
+    plan.close();
   }
 }

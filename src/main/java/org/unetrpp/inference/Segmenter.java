@@ -3,7 +3,6 @@ package org.unetrpp.inference;
 import com.google.errorprone.annotations.MustBeClosed;
 import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
@@ -16,7 +15,6 @@ import org.unetrpp.image.LabelVolume;
 import org.unetrpp.image.Volume;
 import org.unetrpp.memory.DType;
 import org.unetrpp.model.Architecture;
-import org.unetrpp.model.UnetrPlusPlus;
 import org.unetrpp.nn.Parameters;
 import org.unetrpp.pipeline.MultiChannelImage;
 import org.unetrpp.pipeline.Progress;
@@ -40,7 +38,6 @@ import org.unetrpp.pipeline.Workers;
 public final class Segmenter implements AutoCloseable {
   private final ModelDescription description;
   private final Backend backend;
-  private final Parameters parameters;
   private final NetworkPredictor predictor;
   private final int threads;
   private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
@@ -56,10 +53,8 @@ public final class Segmenter implements AutoCloseable {
     this.residentWhenOpened = residentWhenOpened;
     this.description = description;
     this.backend = backend;
-    this.parameters = parameters;
     this.threads = threads;
-    this.predictor =
-        new NetworkPredictor(backend, new UnetrPlusPlus(description.architecture(), parameters));
+    this.predictor = new NetworkPredictor(description.architecture(), parameters);
   }
 
   /**
@@ -291,19 +286,13 @@ public final class Segmenter implements AutoCloseable {
   public long networkBytes() {
     return whileOpen(() -> {
       Architecture architecture = description.architecture();
-      long voxels = architecture.patch().voxels();
+      long values = architecture.inputChannels() * architecture.patch().voxels();
       try (Arena arena = Arena.ofShared()) {
-        predictor.predict(
-            floats(arena, architecture.inputChannels() * voxels),
-            floats(arena, architecture.classes() * voxels));
+        predictor.predict(arena.allocate(values * Float.BYTES, Long.SIZE), _ -> {});
       }
       return Math.max(
           backend.allocator().bytesInUse(), ResidentMemory.bytes() - residentWhenOpened);
     });
-  }
-
-  private static MemorySegment floats(Arena arena, long count) {
-    return arena.allocate(count * Float.BYTES, Long.SIZE);
   }
 
   /**
@@ -321,7 +310,7 @@ public final class Segmenter implements AutoCloseable {
     try {
       if (!closed) {
         closed = true;
-        parameters.close();
+        predictor.close();
         backend.close();
       }
     } finally {

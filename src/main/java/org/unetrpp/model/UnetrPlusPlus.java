@@ -170,7 +170,7 @@ public final class UnetrPlusPlus {
         backend,
         () -> {
           Tensor x = channelsLast(image);
-          Tensor features = decode(encode(x)).getLast();
+          Tensor features = keepingOnly(() -> decode(encode(x)).getLast());
           return out1.forward(fullResolution(x, features), output);
         });
   }
@@ -211,7 +211,8 @@ public final class UnetrPlusPlus {
     List<Tensor> outputs = new ArrayList<>();
     Tensor y = x;
     for (Stage stage : encoder) {
-      y = stage.forward(y);
+      Tensor input = y;
+      y = keepingOnly(() -> stage.forward(input));
       outputs.add(y);
     }
     return outputs;
@@ -222,7 +223,10 @@ public final class UnetrPlusPlus {
     List<Tensor> outputs = new ArrayList<>();
     Tensor y = encoded.getLast();
     for (int i = 0; i < decoder.size(); i++) {
-      y = decoder.get(i).forward(y, encoded.get(encoded.size() - 2 - i));
+      DecoderStage stage = decoder.get(i);
+      Tensor input = y;
+      Tensor skip = encoded.get(encoded.size() - 2 - i);
+      y = keepingOnly(() -> stage.forward(input, skip));
       outputs.add(y);
     }
     return outputs;

@@ -2,6 +2,7 @@ package org.unetrpp.nn;
 
 import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.SequencedMap;
 import java.util.SequencedSet;
 import org.unetrpp.backend.Backend;
@@ -74,6 +75,11 @@ public final class Parameters implements AutoCloseable {
   /** The memory of the tensor of this name. */
   public Buffer buffer(String name) {
     return get(name).buffer();
+  }
+
+  /** The memory of all tensors, once each. */
+  public List<Buffer> buffers() {
+    return tensors.values().stream().map(Tensor::buffer).distinct().toList();
   }
 
   /** All names, aliases included, in the order they were added. */

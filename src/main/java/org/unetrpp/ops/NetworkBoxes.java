@@ -21,7 +21,8 @@ public final class NetworkBoxes {
   private NetworkBoxes() {}
 
   /**
-   * Puts the channels last.
+   * Puts the channels last. A single channel is last already: then the result has the memory of the
+   * image.
    *
    * @param image (B, C, D, H, W)
    * @return (B, D, H, W, C)
@@ -35,7 +36,11 @@ public final class NetworkBoxes {
     }
     Extents extents = new Extents(shape.extent(2), shape.extent(3), shape.extent(4));
     Grid grid = new Grid(shape.extent(0), extents);
-    Tensor y = Tensor.uninitialized(image.backend(), BoxShapes.activations(grid, shape.extent(1)));
+    Shape activations = BoxShapes.activations(grid, shape.extent(1));
+    if (shape.extent(1) == 1) {
+      return Tensor.over(image.backend(), image.buffer(), activations);
+    }
+    Tensor y = Tensor.uninitialized(image.backend(), activations);
     image.backend().channelsLast(image.buffer(), y.buffer(), grid, shape.extent(1));
     return y;
   }

@@ -3,6 +3,7 @@ package org.unetrpp.pipeline;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -152,11 +153,15 @@ final class Calibration {
     }
 
     @Override
-    public void predict(MemorySegment input, MemorySegment probabilities) {
+    public void predict(MemorySegment input, Consumer<MemorySegment> consumer) {
       starts[patches] = System.nanoTime() * 1e-9;
-      predictor.predict(input, probabilities);
-      ends[patches] = System.nanoTime() * 1e-9;
-      patches++;
+      predictor.predict(
+          input,
+          probabilities -> {
+            ends[patches] = System.nanoTime() * 1e-9;
+            patches++;
+            consumer.accept(probabilities);
+          });
     }
 
     /** Seconds of the first patch. */

@@ -1,6 +1,7 @@
 package org.unetrpp.pipeline;
 
 import java.lang.foreign.MemorySegment;
+import java.util.function.Consumer;
 import org.unetrpp.grid.Extents;
 
 /** A network as the sliding window sees it: class probabilities of one patch. */
@@ -20,7 +21,8 @@ public interface PatchPredictor {
    *
    * @param input (C, D, H, W) of float in native memory, on a multiple of 64 bytes; must not be
    *     changed
-   * @param probabilities (K, D, H, W) of float, likewise, to fill: softmax over the classes
+   * @param consumer is given the probabilities, softmax over the classes: (K, D, H, W) of float in
+   *     native memory, which hold until it returns
    */
-  void predict(MemorySegment input, MemorySegment probabilities);
+  void predict(MemorySegment input, Consumer<MemorySegment> consumer);
 }

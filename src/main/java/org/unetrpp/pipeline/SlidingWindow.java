@@ -89,9 +89,9 @@ public final class SlidingWindow {
 
   /**
    * About the most bytes that {@link #run} holds beside the image, its result included, for an
-   * image of V voxels, C channels and K classes and a patch of P voxels: {@code 4 (K V + V + (C + 2
-   * K + 1) P)}; without the second V where one window covers the image, and without K P where
-   * nothing is mirrored. Of that, {@code 4 P} are on the heap.
+   * image of V voxels, C channels and K classes and a patch of P voxels: {@code 4 (K V + V + (C + K
+   * + 1) P)}; without the second V where one window covers the image, and without K P where nothing
+   * is mirrored. Of that, {@code 4 P} are on the heap.
    */
   public static long peakBytes(
       Extents image, int channels, int classes, Extents patch, Mirroring mirroring) {
@@ -105,7 +105,7 @@ public final class SlidingWindow {
     int volumes = classes + (single ? 0 : 1);
     long averages = mirroring.equals(Mirroring.NONE) ? 0 : classes;
     return ProbabilityRing.bytes(volumes, image, capacity)
-        + Float.BYTES * (channels + classes + averages + 1) * patch.voxels();
+        + Float.BYTES * (channels + averages + 1) * patch.voxels();
   }
 
   /**

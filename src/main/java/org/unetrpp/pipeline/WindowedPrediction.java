@@ -39,7 +39,6 @@ final class WindowedPrediction {
   private final List<Mirroring> mirrorings;
   private final List<Extents> windows;
   private final MemorySegment input;
-  private final MemorySegment prediction;
 
   /** Average over mirrorings of the window in work; empty if there is one way to mirror. */
   private final MemorySegment window;
@@ -82,7 +81,6 @@ final class WindowedPrediction {
     this.windows = SlidingWindow.windows(extents, patch, settings.step());
     this.input = floats(scratch, predictor.channels() * patch.voxels());
     long voxels = predictor.classes() * patch.voxels();
-    this.prediction = floats(scratch, voxels);
     this.window = mirrorings.size() == 1 ? MemorySegment.NULL : floats(scratch, voxels);
     boolean single = windows.size() == 1;
     this.importance = single ? new float[0][] : importanceRows(patch);
@@ -173,16 +171,24 @@ final class WindowedPrediction {
   /** Sends a window through the network, mirrored, and adds what comes out where it belongs. */
   private void predict(Extents origin, Mirroring mirroring) {
     clock.time(Stage.AGGREGATE, () -> gather(origin, mirroring));
-    clock.time(Stage.NETWORK, () -> predictor.predict(input, prediction));
     clock.time(
-        Stage.AGGREGATE,
-        () -> {
-          if (mirroring.equals(mirrorings.getLast())) {
-            accumulate(origin, mirroring);
-          } else {
-            average(mirroring);
-          }
-        });
+        Stage.NETWORK,
+        () ->
+            predictor.predict(
+                input,
+                prediction ->
+                    clock.interrupt(
+                        Stage.NETWORK,
+                        Stage.AGGREGATE,
+                        () -> take(prediction, origin, mirroring))));
+  }
+
+  private void take(MemorySegment prediction, Extents origin, Mirroring mirroring) {
+    if (mirroring.equals(mirrorings.getLast())) {
+      accumulate(prediction, origin, mirroring);
+    } else {
+      average(prediction, mirroring);
+    }
   }
 
   /** Copies a window of the image, mirrored, into the input. */
@@ -229,7 +235,7 @@ final class WindowedPrediction {
   }
 
   /** Adds the prediction, mirrored back, to the window's average. */
-  private void average(Mirroring mirroring) {
+  private void average(MemorySegment prediction, Mirroring mirroring) {
     boolean first = mirroring.equals(mirrorings.getFirst());
     float share = share();
     workers.forEach(
@@ -238,7 +244,7 @@ final class WindowedPrediction {
         (lines, slice) -> {
           for (int row = 0; row < patch.height(); row++) {
             long offset = windowOffset(slice, row);
-            readPrediction(slice, row, mirroring, lines[0]);
+            readPrediction(prediction, slice, row, mirroring, lines[0]);
             if (first) {
               scale(lines[0], share);
             } else {
@@ -256,7 +262,8 @@ final class WindowedPrediction {
   }
 
   /** Copies a row of the prediction, mirrored back. */
-  private void readPrediction(int slice, int row, Mirroring mirroring, float[] line) {
+  private void readPrediction(
+      MemorySegment prediction, int slice, int row, Mirroring mirroring, float[] line) {
     int within = mirrored(mirroring.depth(), slice % patch.depth(), patch.depth());
     int source = slice - slice % patch.depth() + within;
     int sourceRow = mirrored(mirroring.height(), row, patch.height());
@@ -271,7 +278,7 @@ final class WindowedPrediction {
    * Adds the last prediction to the window's average, that, weighted, to the sums of the classes,
    * and the weights to theirs.
    */
-  private void accumulate(Extents origin, Mirroring mirroring) {
+  private void accumulate(MemorySegment prediction, Extents origin, Mirroring mirroring) {
     boolean only = mirrorings.size() == 1;
     float share = share();
     workers.forEach(
@@ -287,7 +294,7 @@ final class WindowedPrediction {
               lines[2],
               (target, row, from, to) -> {
                 float[] source = lines[0];
-                readPrediction(slice, row, mirroring, source);
+                readPrediction(prediction, slice, row, mirroring, source);
                 if (!only) {
                   long offset = windowOffset(slice, row);
                   MemorySegment.copy(window, JAVA_FLOAT, offset, lines[1], 0, patch.width());

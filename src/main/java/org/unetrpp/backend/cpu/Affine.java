@@ -1,8 +1,10 @@
 package org.unetrpp.backend.cpu;
 
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
+import org.unetrpp.memory.HostMemory;
 
 /**
  * {@code y = (x - mean) scale + shift} with one of each for every channel: what a normalization is
@@ -23,6 +25,17 @@ final class Affine {
     this.shift = Loops.repeated(shift, tile);
   }
 
+  /** The map that changes nothing. */
+  Affine(int channels) {
+    this(new float[channels], ones(channels), new float[channels]);
+  }
+
+  private static float[] ones(int channels) {
+    float[] ones = new float[channels];
+    Arrays.fill(ones, 1);
+    return ones;
+  }
+
   /**
    * Normalization by the moments of each channel.
    *
@@ -35,34 +48,50 @@ final class Affine {
       float @Nullable [] beta,
       int channels,
       double epsilon) {
-    float[] mean = new float[channels];
-    float[] scale = new float[channels];
+    Affine affine = new Affine(channels);
+    affine.set(moments, gamma, beta, epsilon);
+    return affine;
+  }
+
+  /** Becomes the normalization by the moments of each channel; makes no objects. */
+  void set(Moments moments, float @Nullable [] gamma, float @Nullable [] beta, double epsilon) {
     for (int channel = 0; channel < channels; channel++) {
       mean[channel] = (float) moments.mean(channel);
       double reciprocal = 1 / Math.sqrt(moments.variance(channel) + epsilon);
       scale[channel] = (float) (gamma == null ? reciprocal : gamma[channel] * reciprocal);
+      shift[channel] = beta == null ? 0 : beta[channel];
     }
-    return new Affine(mean, scale, beta == null ? new float[channels] : beta);
+    Loops.repeatFirst(channels, mean, mean.length);
+    Loops.repeatFirst(channels, scale, scale.length);
+    Loops.repeatFirst(channels, shift, shift.length);
   }
 
   int channels() {
     return channels;
   }
 
-  /**
-   * Address of the maps of all items as {@link PlannedConvolution.Operands} wants them, in the
-   * innermost memory scope.
-   */
-  static long table(CpuBackend backend, Affine[] items) {
-    int channels = items[0].channels;
-    long perItem = 3L * channels;
-    Buffer table = backend.scopes().allocate(DType.FLOAT32, perItem * items.length);
-    Values values = Values.of(table);
+  /** Floats that {@link #write} writes for some items. */
+  static long tableElements(int channels, int items) {
+    return 3L * channels * items;
+  }
+
+  /** Writes the maps of all items as {@link PlannedConvolution.Operands} wants them. */
+  static void write(Affine[] items, long table) {
     for (int item = 0; item < items.length; item++) {
-      values.write(perItem * item, items[item].mean, channels);
-      values.write(perItem * item + channels, items[item].scale, channels);
-      values.write(perItem * item + 2L * channels, items[item].shift, channels);
+      Affine affine = items[item];
+      int channels = affine.channels;
+      long at = table + tableElements(channels, item) * Float.BYTES;
+      HostMemory.write(affine.mean, 0, at, channels);
+      HostMemory.write(affine.scale, 0, at + (long) channels * Float.BYTES, channels);
+      HostMemory.write(affine.shift, 0, at + 2L * channels * Float.BYTES, channels);
     }
+  }
+
+  /** Address of the maps of all items as written, in the innermost memory scope. */
+  static long table(CpuBackend backend, Affine[] items) {
+    long elements = tableElements(items[0].channels, items.length);
+    Buffer table = backend.scopes().allocate(DType.FLOAT32, elements);
+    write(items, table.address());
     return table.address();
   }
 

@@ -1,6 +1,8 @@
 package org.unetrpp.backend.cpu;
 
-import org.unetrpp.backend.cpu.OneDnn.Operand;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+import org.unetrpp.memory.HostMemory;
 
 /**
  * Mean and covariance of the channels of a tensor, in double, merged like {@link Moments}. They
@@ -15,6 +17,9 @@ final class Comoments {
   private final double[] products;
   private long count;
 
+  /** For what is taken in next; made when it is needed. */
+  private @Nullable Part part;
+
   Comoments(int channels) {
     this.channels = channels;
     mean = new double[channels];
@@ -25,52 +30,80 @@ final class Comoments {
   static Comoments ofRows(
       OneDnn oneDnn, Values x, long first, long rows, int channels, Worker worker) {
     Comoments all = new Comoments(channels);
-    long elements = rows * channels;
-    long step = (long) Loops.tile(channels) * TILES;
-    for (long done = 0; done < elements; done += step) {
-      int count = (int) Math.min(step, elements - done);
-      all.merge(ofTiles(oneDnn, x, first + done, count, channels, worker));
-    }
+    all.addRows(oneDnn, x, first, rows, worker);
     return all;
   }
 
-  private static Comoments ofTiles(
-      OneDnn oneDnn, Values x, long first, int count, int channels, Worker worker) {
-    Comoments comoments = new Comoments(channels);
-    comoments.count = count / channels;
-    Moments moments = Moments.ofRows(x, first, comoments.count, channels, worker);
-    float[] mean = new float[channels];
-    for (int channel = 0; channel < channels; channel++) {
-      comoments.mean[channel] = moments.mean(channel);
-      mean[channel] = (float) comoments.mean[channel];
+  /** Forgets all values. */
+  void clear() {
+    count = 0;
+    Arrays.fill(mean, 0);
+    Arrays.fill(products, 0);
+  }
+
+  /**
+   * Takes in {@code rows} rows of channels-last values from element {@code first} on; makes objects
+   * the first time only.
+   */
+  void addRows(OneDnn oneDnn, Values x, long first, long rows, Worker worker) {
+    if (part == null) {
+      part = new Part(channels);
     }
-    int tile = Math.min(count, Loops.tile(channels));
-    float[] values = worker.array(0, tile);
-    float[] means = worker.array(1, tile);
-    Loops.repeat(mean, means, tile);
-    long scratch = worker.scratch(tile + (long) channels * channels);
-    Values centered = Values.at(scratch, tile);
-    Values result = Values.at(scratch + (long) tile * Float.BYTES, (long) channels * channels);
-    for (int done = 0; done < count; done += tile) {
-      int length = Math.min(tile, count - done);
-      x.read(first + done, values, length);
-      Loops.subtract(values, means, length);
-      centered.write(0, values, length);
-      oneDnn.sgemm(
-          channels,
-          channels,
-          length / channels,
-          Operand.transposed(scratch, channels),
-          Operand.plain(scratch, channels),
-          result.segment().address(),
-          channels,
-          false);
-      float[] sums = result.toArray();
-      for (int i = 0; i < sums.length; i++) {
-        comoments.products[i] += sums[i];
+    long elements = rows * channels;
+    long step = (long) Loops.tile(channels) * TILES;
+    for (long done = 0; done < elements; done += step) {
+      merge(part.of(oneDnn, x, first + done, (int) Math.min(step, elements - done), worker));
+    }
+  }
+
+  /** Of values that stay in the cache while they are read several times. */
+  private static final class Part {
+    private final Comoments comoments;
+    private final Moments moments;
+    private final float[] sums;
+
+    Part(int channels) {
+      comoments = new Comoments(channels);
+      moments = new Moments(channels);
+      sums = new float[channels * channels];
+    }
+
+    Comoments of(OneDnn oneDnn, Values x, long first, int count, Worker worker) {
+      int channels = comoments.channels;
+      comoments.clear();
+      comoments.count = count / channels;
+      moments.clear();
+      moments.addRows(x, first, comoments.count, worker);
+      int tile = Math.min(count, Loops.tile(channels));
+      float[] values = worker.array(0, tile);
+      float[] means = worker.array(1, tile);
+      for (int channel = 0; channel < channels; channel++) {
+        comoments.mean[channel] = moments.mean(channel);
+        means[channel] = (float) comoments.mean[channel];
       }
+      Loops.repeatFirst(channels, means, tile);
+      long centered = worker.scratch(tile + (long) sums.length);
+      long result = centered + (long) tile * Float.BYTES;
+      for (int done = 0; done < count; done += tile) {
+        int length = Math.min(tile, count - done);
+        x.read(first + done, values, length);
+        Loops.subtract(values, means, length);
+        HostMemory.write(values, 0, centered, length);
+        oneDnn.productOfColumns(
+            channels,
+            channels,
+            length / channels,
+            centered,
+            channels,
+            centered,
+            channels,
+            result,
+            channels);
+        HostMemory.read(result, sums, sums.length);
+        Loops.add(comoments.products, sums, sums.length);
+      }
+      return comoments;
     }
-    return comoments;
   }
 
   /** Takes in the comoments of other values. */

@@ -5,7 +5,6 @@ import java.util.Map;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.cpu.BackwardPrimitives.PieceKey;
-import org.unetrpp.backend.cpu.PlannedConvolution.Operands;
 import org.unetrpp.backend.cpu.Primitives.Epilogue;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Buffer;
@@ -75,7 +74,10 @@ final class ConvolutionGradients {
                 kernel.width() - 1 - padding.width()));
     PlannedConvolution plan = backend.convolution(turned, output.extents(), Epilogue.NONE);
     plan.withFlipped(
-        weight, packed -> plan.runAll(context.pool(), output.batch(), Operands.of(dy, packed, dx)));
+        weight,
+        packed ->
+            plan.runAll(
+                context.pool(), output.batch(), PlannedConvolution.operands(dy, packed, dx)));
   }
 
   private void general(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {

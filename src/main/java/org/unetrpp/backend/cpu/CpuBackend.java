@@ -4,8 +4,10 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.Boxes;
@@ -15,12 +17,14 @@ import org.unetrpp.backend.ComposedTrainingBoxes;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.MatrixView;
+import org.unetrpp.backend.Plan;
 import org.unetrpp.backend.Probe;
 import org.unetrpp.backend.TrainingBoxes;
 import org.unetrpp.backend.TrainingPrimitives;
-import org.unetrpp.backend.cpu.PlannedConvolution.Operands;
 import org.unetrpp.backend.cpu.Primitives.Epilogue;
 import org.unetrpp.backend.cpu.Primitives.Strides;
+import org.unetrpp.backend.cpu.machine.Follower;
+import org.unetrpp.backend.cpu.machine.Operands;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Allocator;
 import org.unetrpp.memory.Buffer;
@@ -44,6 +48,7 @@ public final class CpuBackend implements Backend {
   private final CpuContext context;
   private final HostAllocator memory = new HostAllocator();
   private final Allocator allocator = new InvalidatingAllocator();
+  private final Planner planner;
   private final ScopeStack scopes = new ScopeStack(allocator);
   private final Boxes boxes;
   private final Map<SlabKey, SlabConvolution> slabConvolutions = new HashMap<>();
@@ -81,6 +86,7 @@ public final class CpuBackend implements Backend {
       Function<CpuBackend, Boxes> boxes,
       Function<CpuBackend, TrainingBoxes> trainingBoxes) {
     context = CpuContext.create(threads, ownKernels);
+    planner = new Planner(memory, context.packs());
     normalizations = new Normalizations(context);
     products = new MatrixProducts(context);
     columns = new Columns(context);
@@ -181,13 +187,15 @@ public final class CpuBackend implements Backend {
   private final class InvalidatingAllocator implements Allocator {
     @Override
     public long allocate(long bytes) {
-      return memory.allocate(bytes);
+      return planner.allocator().allocate(bytes);
     }
 
     @Override
     public void release(long address, long bytes) {
-      context.packs().invalidate(address, bytes);
-      memory.release(address, bytes);
+      if (!planner.isPlanning()) {
+        context.packs().invalidate(address, bytes);
+      }
+      planner.allocator().release(address, bytes);
     }
 
     @Override
@@ -259,18 +267,27 @@ public final class CpuBackend implements Backend {
 
   @Override
   public float[] download(Buffer source) {
+    context.packs().requireUnspent(source);
     return float32(source, source.bytes()).toArray(JAVA_FLOAT);
   }
 
   @Override
   public void download(Buffer source, MemorySegment destination) {
+    context.packs().requireUnspent(source);
     destination.copyFrom(float32(source, destination.byteSize()));
   }
 
   @Override
   public double[] downloadDouble(Buffer source) {
+    context.packs().requireUnspent(source);
     float32(source, source.bytes());
     return Values.of(source).toDoubles();
+  }
+
+  @Override
+  public MemorySegment hostView(Buffer source) {
+    context.packs().requireUnspent(source);
+    return float32(source, source.bytes());
   }
 
   /** The memory of a buffer that must be float32 and of the size of its counterpart. */
@@ -306,19 +323,17 @@ public final class CpuBackend implements Backend {
     Primitive full = context.primitives().copy(rows, channels, from, to);
     Primitive last = context.primitives().copy(rest, channels, from, to);
     long item = (long) tokens * channels;
-    context
-        .pool()
-        .run(
-            grid.batch() * tasks,
-            (task, worker) -> {
-              long begin = task / tasks * item;
-              long row = (long) task % tasks * rows;
-              (task % tasks == tasks - 1 ? last : full)
-                  .run(
-                      worker,
-                      x.address() + (begin + row * from.row()) * Float.BYTES,
-                      y.address() + (begin + row * to.row()) * Float.BYTES);
-            });
+    ThreadPool.Task copying =
+        (task, worker) -> {
+          long begin = task / tasks * item;
+          long row = (long) task % tasks * rows;
+          (task % tasks == tasks - 1 ? last : full)
+              .run(
+                  worker,
+                  x.address() + (begin + row * from.row()) * Float.BYTES,
+                  y.address() + (begin + row * to.row()) * Float.BYTES);
+        };
+    perform(new CpuContext.Pass(context.pool(), grid.batch() * tasks, copying));
   }
 
   @Override
@@ -326,13 +341,15 @@ public final class CpuBackend implements Backend {
       Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
     Epilogue epilogue = new Epilogue(bias != null, false, 1);
     PlannedConvolution plan = convolution(shape, grid.extents(), epilogue);
-    plan.runAll(context.pool(), grid.batch(), Operands.of(x, plan.pack(weight, bias), y));
+    Operands operands = PlannedConvolution.operands(x, plan.pack(weight, bias), y);
+    perform(plan.pass(context.pool(), grid.batch(), operands, _ -> Follower.NONE));
   }
 
   @Override
   public void transposedConvolution(
       Buffer x, Buffer weight, Buffer y, Grid grid, Convolution shape) {
-    new TransposedConvolution(context, weight, grid, shape, false).run(x, null, y);
+    TransposedConvolution plan = new TransposedConvolution(context, weight, grid, shape, false);
+    perform(() -> plan.run(x, null, y));
   }
 
   @Override
@@ -343,27 +360,28 @@ public final class CpuBackend implements Backend {
       boolean transposeB,
       MatrixView c,
       boolean accumulate) {
-    products.multiply(a, transposeA, b, transposeB, c, accumulate);
+    perform(() -> products.multiply(a, transposeA, b, transposeB, c, accumulate));
   }
 
   @Override
   public void addBias(MatrixView x, Buffer bias) {
     Values to = Values.of(x.buffer());
     float[] addend = Values.of(bias).toArray();
-    context.forEachRow(
-        x,
-        (_, first, worker) -> {
-          float[] values = worker.array(0, x.columns());
-          to.read(first, values, x.columns());
-          Loops.add(values, addend, x.columns());
-          to.write(first, values, x.columns());
-        });
+    perform(() ->
+        context.forEachRow(
+            x,
+            (_, first, worker) -> {
+              float[] values = worker.array(0, x.columns());
+              to.read(first, values, x.columns());
+              Loops.add(values, addend, x.columns());
+              to.write(first, values, x.columns());
+            }));
   }
 
   @Override
   public void layerNorm(
       Buffer x, Buffer gamma, Buffer beta, Buffer y, int channels, double epsilon) {
-    normalizations.layerNorm(x, gamma, beta, y, channels, epsilon);
+    perform(() -> normalizations.layerNorm(x, gamma, beta, y, channels, epsilon));
   }
 
   @Override
@@ -376,12 +394,12 @@ public final class CpuBackend implements Backend {
       int channels,
       int groups,
       double epsilon) {
-    normalizations.groupNorm(x, gamma, beta, y, grid, channels, groups, epsilon);
+    perform(() -> normalizations.groupNorm(x, gamma, beta, y, grid, channels, groups, epsilon));
   }
 
   @Override
   public void batchNorm(Buffer x, ChannelNorm.Batch norm, Buffer y, int channels, double epsilon) {
-    normalizations.batchNorm(x, norm, y, epsilon);
+    perform(() -> normalizations.batchNorm(x, norm, y, epsilon));
   }
 
   @Override
@@ -398,13 +416,14 @@ public final class CpuBackend implements Backend {
     int perTask = Math.min(rows, Math.max(1, CpuContext.TASK_VALUES / columns));
     Primitive full = context.primitives().softmax(perTask, columns);
     Primitive last = context.primitives().softmax(CpuContext.lastBlock(rows, perTask), columns);
-    context.forEachBlock(
-        rows,
-        perTask,
-        (first, count, worker) -> {
-          long at = (long) first * columns * Float.BYTES;
-          (count == perTask ? full : last).run(worker, x.address() + at, y.address() + at);
-        });
+    perform(() ->
+        context.forEachBlock(
+            rows,
+            perTask,
+            (first, count, worker) -> {
+              long at = (long) first * columns * Float.BYTES;
+              (count == perTask ? full : last).run(worker, x.address() + at, y.address() + at);
+            }));
   }
 
   @Override
@@ -460,20 +479,34 @@ public final class CpuBackend implements Backend {
   private void map(Buffer x, Buffer y, int period, TileMap function) {
     Values from = Values.of(x);
     Values to = Values.of(y);
-    context.forEachTile(
-        x.elements(),
-        period,
-        (first, count, worker) -> {
-          float[] values = worker.array(0, count);
-          from.read(first, values, count);
-          function.apply(first, values, count, worker);
-          to.write(first, values, count);
-        });
+    perform(() ->
+        context.forEachTile(
+            x.elements(),
+            period,
+            (first, count, worker) -> {
+              float[] values = worker.array(0, count);
+              from.read(first, values, count);
+              function.apply(first, values, count, worker);
+              to.write(first, values, count);
+            }));
   }
 
   @Override
   public void normalizeColumns(MatrixView x) {
-    columns.normalize(x, null);
+    perform(() -> columns.normalize(x, null));
+  }
+
+  @Override
+  public Plan plan(Supplier<Buffer> computation, List<Buffer> spent) {
+    if (!probe.equals(Probe.NONE)) {
+      throw new IllegalStateException("a plan shows a probe nothing");
+    }
+    return planner.plan(scopes, computation, spent);
+  }
+
+  /** Does a step now or, while a plan is made, notes it. */
+  void perform(Runnable step) {
+    planner.perform(step);
   }
 
   @Override

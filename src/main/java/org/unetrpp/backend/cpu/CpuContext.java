@@ -13,7 +13,6 @@ import org.unetrpp.memory.HostAllocator;
  * @param primitives those made so far
  * @param packs repacked weights
  * @param workspace memory of the backend's own: packs and scratch
- * @param temporary what the box that runs now has for itself
  * @param machineCode whether convolutions may run on machine code of our own
  */
 record CpuContext(
@@ -22,7 +21,6 @@ record CpuContext(
     Primitives primitives,
     PackCache packs,
     HostAllocator workspace,
-    Scratch temporary,
     boolean machineCode) {
   /** Values of a task that makes one pass over them: enough to outweigh starting it. */
   static final int TASK_VALUES = 1 << 16;
@@ -40,7 +38,6 @@ record CpuContext(
         new Primitives(oneDnn, threads),
         new PackCache(workspace),
         workspace,
-        new Scratch(workspace),
         ownKernels && oneDnn.hasAvx512() && WinogradConvolution.isSupported());
   }
 
@@ -51,11 +48,17 @@ record CpuContext(
 
   /** The same for the items of a batch; no tile spans two of them. */
   void forEachTile(int batch, long elements, int period, ItemTileBody body) {
+    tiles(batch, elements, period, body).run();
+  }
+
+  /** A pass over the tiles of the items of a batch, to be run again and again. */
+  Pass tiles(int batch, long elements, int period, ItemTileBody body) {
     int tile = Loops.tile(period);
     long perItem = elements / batch;
     long perTask = TILES_OF_TASK * tile;
     int tasks = Math.toIntExact(Math.ceilDiv(perItem, perTask));
-    pool.run(
+    return new Pass(
+        pool,
         batch * tasks,
         (task, worker) -> {
           int item = task / tasks;
@@ -65,6 +68,14 @@ record CpuContext(
             body.run(item, first, (int) Math.min(tile, end - first), worker);
           }
         });
+  }
+
+  /** Tasks that are there to be run; running them makes no objects. */
+  record Pass(ThreadPool pool, int tasks, ThreadPool.Task task) implements Runnable {
+    @Override
+    public void run() {
+      pool.run(tasks, task);
+    }
   }
 
   /** Runs {@code body} on blocks of {@code perBlock} rows, the last perhaps smaller. */
@@ -137,7 +148,6 @@ record CpuContext(
     pool.close();
     primitives.close();
     packs.close();
-    temporary.close();
     workspace.close();
   }
 }

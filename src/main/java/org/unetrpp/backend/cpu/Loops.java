@@ -231,6 +231,13 @@ final class Loops {
     }
   }
 
+  /** Repeats the first {@code count} values of {@code pattern} up to {@code length}. */
+  static void repeatFirst(int count, float[] pattern, int length) {
+    for (int first = count; first < length; first += count) {
+      System.arraycopy(pattern, 0, pattern, first, Math.min(count, length - first));
+    }
+  }
+
   /** Length of the tile that holds whole rows of {@code channels} values. */
   static int tile(int channels) {
     return channels * Math.max(1, Worker.TILE / channels);

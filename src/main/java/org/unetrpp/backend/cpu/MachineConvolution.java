@@ -1,8 +1,5 @@
 package org.unetrpp.backend.cpu;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-
-import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
@@ -10,6 +7,8 @@ import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.cpu.Primitives.Epilogue;
+import org.unetrpp.backend.cpu.machine.Follower;
+import org.unetrpp.backend.cpu.machine.Operands;
 import org.unetrpp.backend.cpu.machine.WinogradConvolution;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Buffer;
@@ -24,6 +23,7 @@ final class MachineConvolution implements PlannedConvolution, AutoCloseable {
   private final Convolution shape;
   private final WinogradConvolution code;
   private final Purpose purpose;
+  private final WinogradConvolution.@Nullable Pass[] passes; // of each thread
 
   /** Layouts of packed weights depend on no more than this. */
   private record Purpose(int inChannels, int outChannels) {}
@@ -43,6 +43,7 @@ final class MachineConvolution implements PlannedConvolution, AutoCloseable {
     this.context = context;
     this.shape = shape;
     purpose = new Purpose(shape.inChannels(), shape.outChannels());
+    passes = new WinogradConvolution.Pass[context.pool().threads()];
     code =
         new WinogradConvolution(
             shape.inChannels(),
@@ -70,24 +71,17 @@ final class MachineConvolution implements PlannedConvolution, AutoCloseable {
 
   @Override
   public int[] followedVoxels() {
-    return code.consumedVoxels();
+    return code.followedVoxels();
   }
 
   @Override
   public void run(int task, Worker worker, Operands operands, Follower follower) {
-    Buffer addend = operands.addend();
-    Buffer y = operands.y();
-    code.run(
-        task,
-        worker.machineScratch(code.scratchBytes()),
-        new WinogradConvolution.Operands(
-            operands.x().address(),
-            operands.affine(),
-            operands.packed().weights(),
-            operands.packed().bias(),
-            addend == null ? 0 : addend.address(),
-            y == null ? 0 : y.address()),
-        follower::accept);
+    WinogradConvolution.Pass pass = passes[worker.index()];
+    if (pass == null) {
+      pass = code.pass();
+      passes[worker.index()] = pass;
+    }
+    pass.run(task, worker.machineScratch(code.scratchBytes()), operands, follower);
   }
 
   @Override
@@ -143,17 +137,16 @@ final class MachineConvolution implements PlannedConvolution, AutoCloseable {
   private void pack(long from, double[] scales, long to) {
     int channels = code.groupChannels();
     int values = Math.toIntExact((long) channels * shape.inChannels() * shape.kernel().voxels());
-    MemorySegment weights = HostMemory.segment(from, (long) code.groups() * values * Float.BYTES);
     context
         .pool()
         .run(
             code.groups(),
-            (group, _) -> {
-              float[] own = new float[values];
-              MemorySegment.copy(
-                  weights, JAVA_FLOAT, (long) group * values * Float.BYTES, own, 0, values);
+            (group, worker) -> {
+              float[] own = worker.array(0, values);
+              HostMemory.read(from + (long) group * values * Float.BYTES, own, values);
               int first = group * channels;
-              code.pack(group, own, Arrays.copyOfRange(scales, first, first + channels), to);
+              double[] ownScales = Arrays.copyOfRange(scales, first, first + channels);
+              code.pack(group, own, ownScales, to, worker.array(1, code.groupValues()));
             });
   }
 

@@ -1,6 +1,7 @@
 package org.unetrpp.backend.cpu;
 
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Count, mean and sum of squared differences from the mean of each channel, in double; partial ones
@@ -13,6 +14,9 @@ final class Moments {
   private final double[] mean;
   private final double[] squares;
   private long count;
+
+  /** For what is taken in next; made when it is needed. */
+  private @Nullable Moments part;
 
   Moments(int channels) {
     this(0, new double[channels], new double[channels]);
@@ -33,44 +37,67 @@ final class Moments {
   /** Of {@code rows} rows of channels-last values from element {@code first} on. */
   static Moments ofRows(Values x, long first, long rows, int channels, Worker worker) {
     Moments all = new Moments(channels);
-    long elements = rows * channels;
-    long step = (long) Loops.tile(channels) * TILES;
-    for (long done = 0; done < elements; done += step) {
-      int count = (int) Math.min(step, elements - done);
-      all.merge(ofTiles(x, first + done, count, channels, worker));
-    }
+    all.addRows(x, first, rows, worker);
     return all;
   }
 
-  /** Of values that stay in the cache from the first pass over them to the second. */
-  private static Moments ofTiles(Values x, long first, int count, int channels, Worker worker) {
-    int lanes = Math.min(count, Loops.tile(channels));
-    float[] values = worker.array(0, lanes);
+  /** Forgets all values. */
+  void clear() {
+    count = 0;
+    Arrays.fill(mean, 0);
+    Arrays.fill(squares, 0);
+  }
+
+  /**
+   * Takes in {@code rows} rows of channels-last values from element {@code first} on; makes objects
+   * the first time only.
+   */
+  void addRows(Values x, long first, long rows, Worker worker) {
+    Moments part = part();
+    int channels = channels();
+    long elements = rows * channels;
+    long step = (long) Loops.tile(channels) * TILES;
+    for (long done = 0; done < elements; done += step) {
+      part.clear();
+      part.addTiles(x, first + done, (int) Math.min(step, elements - done), worker);
+      merge(part);
+    }
+  }
+
+  private Moments part() {
+    if (part == null) {
+      part = new Moments(channels());
+    }
+    return part;
+  }
+
+  /** Takes in values that stay in the cache from the first pass over them to the second. */
+  private void addTiles(Values x, long first, int values, Worker worker) {
+    int channels = channels();
+    int lanes = Math.min(values, Loops.tile(channels));
+    float[] tile = worker.array(0, lanes);
     float[] sums = worker.array(1, lanes);
-    Moments moments = new Moments(channels);
-    moments.count = count / channels;
+    count = values / channels;
     Arrays.fill(sums, 0, lanes, 0);
-    for (int done = 0; done < count; done += lanes) {
-      int length = Math.min(lanes, count - done);
-      x.read(first + done, values, length);
-      Loops.add(sums, values, length);
+    for (int done = 0; done < values; done += lanes) {
+      int length = Math.min(lanes, values - done);
+      x.read(first + done, tile, length);
+      Loops.add(sums, tile, length);
     }
-    addLanes(sums, lanes, moments.mean);
-    float[] mean = new float[channels];
-    for (int channel = 0; channel < channels; channel++) {
-      moments.mean[channel] /= moments.count;
-      mean[channel] = (float) moments.mean[channel];
-    }
+    addLanes(sums, lanes, mean);
     float[] means = worker.array(2, lanes);
-    Loops.repeat(mean, means, lanes);
-    Arrays.fill(sums, 0, lanes, 0);
-    for (int done = 0; done < count; done += lanes) {
-      int length = Math.min(lanes, count - done);
-      x.read(first + done, values, length);
-      Loops.addSquares(values, means, sums, length);
+    for (int channel = 0; channel < channels; channel++) {
+      mean[channel] /= count;
+      means[channel] = (float) mean[channel];
     }
-    addLanes(sums, lanes, moments.squares);
-    return moments;
+    Loops.repeatFirst(channels, means, lanes);
+    Arrays.fill(sums, 0, lanes, 0);
+    for (int done = 0; done < values; done += lanes) {
+      int length = Math.min(lanes, values - done);
+      x.read(first + done, tile, length);
+      Loops.addSquares(tile, means, sums, length);
+    }
+    addLanes(sums, lanes, squares);
   }
 
   /** Adds values that follow each other channel by channel, over and over, to their channels. */
@@ -87,34 +114,42 @@ final class Moments {
     if (other.count == 0) {
       return;
     }
-    double total = (double) count + other.count;
     for (int channel = 0; channel < mean.length; channel++) {
-      double difference = other.mean[channel] - mean[channel];
-      mean[channel] += difference * (other.count / total);
-      squares[channel] +=
-          other.squares[channel] + difference * difference * (count * (other.count / total));
+      merge(channel, other.count, other.mean[channel], other.squares[channel]);
     }
     count += other.count;
   }
 
+  /** Takes other values into one channel, whose count stays for now. */
+  private void merge(int channel, long otherCount, double otherMean, double otherSquares) {
+    double share = otherCount / ((double) count + otherCount);
+    double difference = otherMean - mean[channel];
+    mean[channel] += difference * share;
+    squares[channel] += otherSquares + difference * difference * (count * share);
+  }
+
   /** The same for groups of neighboring channels, given to each channel of the group. */
   Moments byGroup(int groups) {
-    int size = mean.length / groups;
     Moments grouped = new Moments(mean.length);
-    grouped.count = count * size;
-    for (int group = 0; group < groups; group++) {
-      Moments sum = new Moments(1);
-      for (int channel = group * size; channel < (group + 1) * size; channel++) {
-        Moments one = new Moments(1);
-        one.count = count;
-        one.mean[0] = mean[channel];
-        one.squares[0] = squares[channel];
-        sum.merge(one);
-      }
-      Arrays.fill(grouped.mean, group * size, (group + 1) * size, sum.mean[0]);
-      Arrays.fill(grouped.squares, group * size, (group + 1) * size, sum.squares[0]);
-    }
+    grouped.set(this, groups);
     return grouped;
+  }
+
+  /** Becomes those of groups of neighboring channels of {@code of}, given to each of the group. */
+  void set(Moments of, int groups) {
+    int size = mean.length / groups;
+    Moments sum = part();
+    for (int group = 0; group < groups; group++) {
+      int first = group * size;
+      sum.clear();
+      for (int channel = first; channel < first + size; channel++) {
+        sum.merge(0, of.count, of.mean[channel], of.squares[channel]);
+        sum.count += of.count;
+      }
+      Arrays.fill(mean, first, first + size, sum.mean[0]);
+      Arrays.fill(squares, first, first + size, sum.squares[0]);
+    }
+    count = of.count * size;
   }
 
   int channels() {

@@ -1,7 +1,6 @@
 package org.unetrpp.backend.cpu;
 
 import java.util.Arrays;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.Grid;
@@ -70,33 +69,6 @@ final class Normalizations {
     return merged(parts, batch, channels);
   }
 
-  /** Convolves, and gives the moments of each item's result. */
-  static Moments[] moments(
-      CpuContext context,
-      PlannedConvolution convolution,
-      PlannedConvolution.Operands operands,
-      int batch,
-      int channels) {
-    Values result = Values.of(Objects.requireNonNull(operands.y()));
-    Moments[] parts = new Moments[convolution.tasks(batch)];
-    context
-        .pool()
-        .run(
-            parts.length,
-            (task, worker) -> {
-              Moments moments = new Moments(channels);
-              convolution.run(
-                  task,
-                  worker,
-                  operands,
-                  (_, voxel, voxels) ->
-                      moments.merge(
-                          Moments.ofRows(result, voxel * channels, voxels, channels, worker)));
-              parts[task] = moments;
-            });
-    return merged(parts, batch, channels);
-  }
-
   /** The moments of each item from those of its parts, which lie item by item. */
   static Moments[] merged(Moments[] parts, int batch, int channels) {
     int perItem = parts.length / batch;
@@ -123,9 +95,14 @@ final class Normalizations {
 
   /** Applies an affine map to each item. */
   void apply(Buffer x, Buffer y, Affine... affines) {
+    applying(x, y, affines).run();
+  }
+
+  /** The pass that applies what the affine maps of the items are when it runs. */
+  Runnable applying(Buffer x, Buffer y, Affine... affines) {
     Values from = Values.of(x);
     Values to = Values.of(y);
-    context.forEachTile(
+    return context.tiles(
         affines.length,
         x.elements(),
         affines[0].channels(),

@@ -35,7 +35,7 @@ import org.unetrpp.memory.HostMemory;
  * <p>S_s lies as (d, h, N) and is read as (N, C), as the published code does.
  *
  * <p>A call makes no objects: what does not depend on the tokens is made with the plan, and what
- * does lies in arrays of the plan or in the backend's temporary memory.
+ * does lies in arrays of the plan or in temporary memory of the call.
  */
 final class PairedAttention {
   /** Below this many tokens for each channel, queries, keys and values are computed. */
@@ -267,11 +267,20 @@ final class PairedAttention {
     return Math.ceilDiv(address + elements * Float.BYTES, 64) * 64;
   }
 
-  /** {@code t = x + positions; y = t + gamma EPA(LayerNorm(t))}. */
-  void run(Buffer from, Buffer to) {
+  /** Floats of the memory that a call needs besides what it reads and writes. */
+  long temporaryElements() {
+    return Math.ceilDiv(temporaryBytes, Float.BYTES);
+  }
+
+  /**
+   * {@code t = x + positions; y = t + gamma EPA(LayerNorm(t))}.
+   *
+   * @param temporary {@link #temporaryElements} of any content
+   */
+  void run(Buffer from, Buffer temporary, Buffer to) {
     x = from.address();
     y = to.address();
-    place(context.temporary().reserve(temporaryBytes));
+    place(temporary.address());
     ThreadPool pool = context.pool();
     pool.run(batch * chunks, gathering);
     pool.run(batch * Math.ceilDiv(sums, SUMS_OF_TASK), adding);

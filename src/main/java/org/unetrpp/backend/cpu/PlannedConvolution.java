@@ -1,10 +1,13 @@
 package org.unetrpp.backend.cpu;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
+import org.unetrpp.backend.cpu.machine.Follower;
+import org.unetrpp.backend.cpu.machine.Operands;
 import org.unetrpp.memory.Buffer;
 
 /**
@@ -20,39 +23,26 @@ interface PlannedConvolution {
    */
   record Packed(long weights, long bias) {}
 
-  /**
-   * What a convolution reads and writes.
-   *
-   * @param x (B, D, H, W, Cin)
-   * @param affine address of means, scales and shifts of the channels of each item, for a
-   *     convolution that normalizes what it reads; else 0
-   * @param addend (B, D', H', W', Cout), where the epilogue adds one
-   * @param y (B, D', H', W', Cout); if none, only the consumer sees the result
-   */
-  record Operands(
-      Buffer x, long affine, Packed packed, @Nullable Buffer addend, @Nullable Buffer y) {
-    static Operands of(Buffer x, Packed packed, @Nullable Buffer y) {
-      return new Operands(x, 0, packed, null, y);
-    }
-
-    static Operands adding(Buffer x, Packed packed, Buffer addend, @Nullable Buffer y) {
-      return new Operands(x, 0, packed, addend, y);
-    }
+  /** Operands without an addend. */
+  static Operands operands(Buffer x, Packed packed, @Nullable Buffer y) {
+    return new Operands(
+        x.address(), 0, packed.weights(), packed.bias(), 0, y == null ? 0 : y.address());
   }
 
-  /** What is done with neighboring voxels of the result. */
-  @FunctionalInterface
-  interface Follower {
-    /** Nothing. */
-    Follower NONE = (_, _, _) -> {};
+  /** Operands with an addend. */
+  static Operands adding(Buffer x, Packed packed, Buffer addend, @Nullable Buffer y) {
+    return new Operands(
+        x.address(),
+        0,
+        packed.weights(),
+        packed.bias(),
+        addend.address(),
+        y == null ? 0 : y.address());
+  }
 
-    /**
-     * Takes some voxels.
-     *
-     * @param address of the first one's channels
-     * @param firstVoxel its number in the batch
-     */
-    void accept(long address, long firstVoxel, int voxels);
+  /** Operands of a convolution that normalizes what it reads, by affine maps at an address. */
+  static Operands normalizing(Buffer x, long affine, Packed packed, Buffer y) {
+    return new Operands(x.address(), affine, packed.weights(), packed.bias(), 0, y.address());
   }
 
   /** Tasks of a batch, item by item. */
@@ -66,13 +56,22 @@ interface PlannedConvolution {
 
   /** Does all tasks of a batch. */
   default void runAll(ThreadPool pool, int batch, Operands operands) {
-    runAll(pool, batch, operands, _ -> Follower.NONE);
+    pass(pool, batch, operands, _ -> Follower.NONE).run();
   }
 
-  /** Does all tasks of a batch, each with the follower of the thread that it runs on. */
-  default void runAll(
+  /**
+   * All tasks of a batch, to be done again and again.
+   *
+   * @param followers makes the follower of each thread, now
+   */
+  default Runnable pass(
       ThreadPool pool, int batch, Operands operands, Function<Worker, Follower> followers) {
-    pool.run(tasks(batch), (task, worker) -> run(task, worker, operands, followers.apply(worker)));
+    Follower[] ofThreads = new Follower[pool.threads()];
+    Arrays.setAll(ofThreads, index -> followers.apply(pool.worker(index)));
+    return new CpuContext.Pass(
+        pool,
+        tasks(batch),
+        (task, worker) -> run(task, worker, operands, ofThreads[worker.index()]));
   }
 
   /** Packs weights as they are. */

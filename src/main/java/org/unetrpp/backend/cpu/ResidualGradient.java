@@ -6,8 +6,8 @@ import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.ResidualBlockParameters;
 import org.unetrpp.backend.ResidualBlockParameters.Tail;
 import org.unetrpp.backend.cpu.OneDnn.Operand;
-import org.unetrpp.backend.cpu.PlannedConvolution.Operands;
 import org.unetrpp.backend.cpu.Primitives.Epilogue;
+import org.unetrpp.backend.cpu.machine.Operands;
 import org.unetrpp.memory.Buffer;
 
 /**
@@ -82,7 +82,9 @@ final class ResidualGradient {
           p.weight1(),
           packed ->
               plan.runAll(
-                  context.pool(), call.grid.batch(), Operands.adding(h1, packed, dsum, dx)));
+                  context.pool(),
+                  call.grid.batch(),
+                  PlannedConvolution.adding(h1, packed, dsum, dx)));
     }
   }
 
@@ -257,7 +259,7 @@ final class ResidualGradient {
     plan.withFlipped(
         p.weight2(),
         packed -> {
-          Operands operands = Operands.of(dh2, packed, dactivated);
+          Operands operands = PlannedConvolution.operands(dh2, packed, dactivated);
           context
               .pool()
               .run(

@@ -11,8 +11,9 @@ import org.unetrpp.backend.ResidualBlockParameters;
 import org.unetrpp.backend.ResidualBlockParameters.Tail;
 import org.unetrpp.backend.TrainingBoxes;
 import org.unetrpp.backend.cpu.OneDnn.Operand;
-import org.unetrpp.backend.cpu.PlannedConvolution.Operands;
+import org.unetrpp.backend.cpu.PlannedConvolution.Packed;
 import org.unetrpp.backend.cpu.Primitives.Epilogue;
+import org.unetrpp.backend.cpu.machine.Operands;
 import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
 
@@ -164,7 +165,7 @@ final class ResidualTraining {
     /** Convolves, and gives the moments of the result for each item. */
     private Moments[] convolve(Buffer from, Buffer weight, Buffer to, Convolution shape) {
       PlannedConvolution plan = backend.convolution(shape, grid.extents(), Epilogue.NONE);
-      return moments(plan, Operands.of(from, plan.pack(weight, null), to));
+      return moments(plan, PlannedConvolution.operands(from, plan.pack(weight, null), to), to);
     }
 
     /** Convolves {@code leaky(norm1(h1))} to h2. */
@@ -176,11 +177,15 @@ final class ResidualTraining {
         return convolve(y, p.weight2(), h2, shape);
       }
       long table = Affine.table(backend, affines1);
-      return moments(plan, new Operands(h1, table, plan.pack(p.weight2(), null), null, h2));
+      Packed packed = plan.pack(p.weight2(), null);
+      return moments(plan, PlannedConvolution.normalizing(h1, table, packed, h2), h2);
     }
 
-    private Moments[] moments(PlannedConvolution plan, Operands operands) {
-      return Normalizations.moments(context, plan, operands, grid.batch(), out);
+    private Moments[] moments(PlannedConvolution plan, Operands operands, Buffer to) {
+      ConvolutionMoments convolution =
+          new ConvolutionMoments(context, plan, operands, to, grid.batch(), out);
+      convolution.run();
+      return convolution.items();
     }
 
     /** {@code to = leaky(norm1(h1))}. */

@@ -10,6 +10,8 @@ import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.cpu.OneDnn.Descriptor;
 import org.unetrpp.backend.cpu.Primitives.Epilogue;
 import org.unetrpp.backend.cpu.Primitives.SlabKey;
+import org.unetrpp.backend.cpu.machine.Follower;
+import org.unetrpp.backend.cpu.machine.Operands;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Buffer;
 
@@ -173,13 +175,13 @@ final class SlabConvolution implements PlannedConvolution {
 
   @Override
   public void run(int task, Worker worker, Operands operands, Follower follower) {
-    long x = operands.x().address() + inputOffset(task) * Float.BYTES;
+    long x = operands.x() + inputOffset(task) * Float.BYTES;
     long at = outputOffset(task);
-    Buffer y = operands.y();
-    Buffer addend = operands.addend();
-    long to = y == null ? worker.results(outputPlane) : y.address() + at * Float.BYTES;
-    long added = addend == null ? 0 : addend.address() + at * Float.BYTES;
-    run(task, worker, x, operands.packed(), to, added);
+    long y = operands.y();
+    long to = y == 0 ? worker.results(outputPlane) : y + at * Float.BYTES;
+    long addend = operands.addend();
+    long added = addend == 0 ? 0 : addend + at * Float.BYTES;
+    run(task, worker, x, operands.weights(), operands.bias(), to, added);
     int channels = shape.outChannels();
     follower.accept(to, at / channels, Math.toIntExact(outputPlane / channels));
   }
@@ -188,19 +190,21 @@ final class SlabConvolution implements PlannedConvolution {
    * Does one task.
    *
    * @param x address of the slab's input, halo included
+   * @param packed address of the weights
+   * @param bias its address, if the epilogue has that
    * @param y address of the slab's output
    * @param addend address of what is added to the slab, if the epilogue has that
    */
-  void run(int task, Worker worker, long x, Packed packed, long y, long addend) {
+  void run(int task, Worker worker, long x, long packed, long bias, long y, long addend) {
     Slab slab = slab(task);
     for (int i = 0; i < slab.steps().size(); i++) {
       Step step = slab.steps().get(i);
       long from = x + (step.plane() - slab.firstInput()) * inputPlane * Float.BYTES;
-      long kernel = packed.weights() + step.part() * partElements * Float.BYTES;
+      long kernel = packed + step.part() * partElements * Float.BYTES;
       if (i > 0) {
         step.primitive().run(worker, from, kernel, y, y); // adds to what the steps before wrote
       } else if (epilogue.bias()) {
-        step.primitive().run(worker, from, kernel, y, packed.bias(), addend);
+        step.primitive().run(worker, from, kernel, y, bias, addend);
       } else {
         step.primitive().run(worker, from, kernel, y, addend);
       }
@@ -230,7 +234,11 @@ final class SlabConvolution implements PlannedConvolution {
                 new Purpose(middle),
                 from,
                 parts() * partElements * Float.BYTES,
-                to -> reorderScaled(weight, Weights.scales(norm), to));
+                to ->
+                    withScratch(
+                        weight,
+                        scaled -> Weights.scale(context, weight, Weights.scales(norm), scaled),
+                        to));
     return new Packed(packed, Weights.foldedBias(context, from, norm));
   }
 
@@ -257,14 +265,6 @@ final class SlabConvolution implements PlannedConvolution {
     } finally {
       context.workspace().release(scratch, weight.bytes());
     }
-  }
-
-  private void reorderScaled(Buffer weight, double[] scales, long to) {
-    int values = Math.toIntExact(weight.elements());
-    withScratch(
-        weight,
-        scratch -> Values.at(scratch, values).write(0, Weights.scaled(weight, scales), values),
-        to);
   }
 
   /** Packs part by part from values in the order of published checkpoints. */

@@ -78,6 +78,11 @@ final class ThreadPool implements AutoCloseable {
     return helpers.size() + 1;
   }
 
+  /** What thread {@code index} has for itself; the caller's is 0. */
+  Worker worker(int index) {
+    return index == 0 ? caller : helpers.get(index - 1).worker;
+  }
+
   /**
    * Runs tasks 0 to {@code count - 1} and returns when all are done. If one fails, those not yet
    * begun are left out and its exception is thrown.

@@ -56,14 +56,24 @@ final class Weights {
         });
   }
 
-  /** Weights with those of each output channel multiplied by its scale, in double. */
-  static float[] scaled(Buffer weight, double[] scales) {
-    float[] values = Values.of(weight).toArray();
-    int perChannel = values.length / scales.length;
-    for (int i = 0; i < values.length; i++) {
-      values[i] = (float) (values[i] * scales[i / perChannel]);
-    }
-    return values;
+  /** Writes weights with those of each output channel multiplied by its scale, in double. */
+  static void scale(CpuContext context, Buffer weight, double[] scales, long to) {
+    int perChannel = Math.toIntExact(weight.elements() / scales.length);
+    Values from = Values.of(weight);
+    Values scaled = Values.at(to, weight.elements());
+    context
+        .pool()
+        .run(
+            scales.length,
+            (channel, worker) -> {
+              float[] values = worker.array(0, perChannel);
+              long first = (long) channel * perChannel;
+              from.read(first, values, perChannel);
+              for (int i = 0; i < perChannel; i++) {
+                values[i] = (float) (values[i] * scales[channel]);
+              }
+              scaled.write(first, values, perChannel);
+            });
   }
 
   /** {@code gamma / sqrt(variance + epsilon)}. */

@@ -15,7 +15,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.unetrpp.backend.cpu.CpuBackend;
-import org.unetrpp.backend.cpu.machine.WinogradConvolution.Operands;
 import org.unetrpp.backend.cpu.machine.WinogradConvolution.Steps;
 import org.unetrpp.grid.Extents;
 
@@ -138,7 +137,8 @@ class WinogradConvolutionTest {
         for (int i = 0; i < own.length; i++) {
           own[i] *= 2; // which the scales undo
         }
-        convolution.pack(group, own, halves, packed.address());
+        float[] scratch = new float[convolution.groupValues()];
+        convolution.pack(group, own, halves, packed.address(), scratch);
       }
       MemorySegment y = poisoned(arena, 4L * c.addend().length + 2 * GUARD);
       MemorySegment scratch = poisoned(arena, convolution.scratchBytes() + GUARD);
@@ -150,15 +150,16 @@ class WinogradConvolutionTest {
               arena.allocateFrom(JAVA_FLOAT, c.bias()).address(),
               arena.allocateFrom(JAVA_FLOAT, c.addend()).address(),
               y.address() + GUARD);
+      WinogradConvolution.Pass pass = convolution.pass();
       boolean[] seen = new boolean[Math.toIntExact(BATCH * c.extents().voxels())];
       for (long task : order.apply(convolution)) {
-        convolution.run(
+        pass.run(
             (int) task,
             scratch.address(),
             operands,
             (address, voxel, voxels) -> {
               assertThat(address).isEqualTo(operands.y() + voxel * c.out() * Float.BYTES);
-              assertThat(convolution.consumedVoxels()).contains(voxels);
+              assertThat(convolution.followedVoxels()).contains(voxels);
               for (int i = 0; i < voxels; i++) {
                 assertThat(seen[(int) voxel + i]).isFalse();
                 seen[(int) voxel + i] = true;

@@ -34,6 +34,9 @@ public final class WinogradConvolution implements AutoCloseable {
 
   private static final int MOST_PLANES = 16;
 
+  private static final long CLEARED_AT_ONCE = 4096;
+  private static final long CACHE_LINE = 64;
+
   private final int inChannels;
   private final int outChannels;
   private final Extents extents;
@@ -46,6 +49,7 @@ public final class WinogradConvolution implements AutoCloseable {
   private final Strip whole;
   private final Strip last;
   private final MemorySegment constants;
+  private final MemorySegment zeros;
 
   /**
    * What happens to values on their way.
@@ -97,6 +101,7 @@ public final class WinogradConvolution implements AutoCloseable {
     layout = new WinogradLayout(inChannels, outChannels, extents.width(), stripRows, together);
     arena = Arena.ofShared();
     try {
+      zeros = arena.allocate(CLEARED_AT_ONCE, CACHE_LINE);
       constants =
           arena.allocateFrom(
               ValueLayout.JAVA_FLOAT,
@@ -157,8 +162,8 @@ public final class WinogradConvolution implements AutoCloseable {
     return task / (ranges * strips);
   }
 
-  /** The numbers of voxels that a consumer may be given. */
-  public int[] consumedVoxels() {
+  /** The numbers of voxels that a follower may be given. */
+  public int[] followedVoxels() {
     return IntStream.of(whole.layout().rows(), last.layout().rows())
         .distinct()
         .map(rows -> rows * extents.width())
@@ -175,6 +180,11 @@ public final class WinogradConvolution implements AutoCloseable {
     return layout.outGroups();
   }
 
+  /** Packed values of a group. */
+  public int groupValues() {
+    return Winograd.PRODUCTS * layout.weightBytes() / Float.BYTES;
+  }
+
   /** Output channels of a group. */
   public int groupChannels() {
     return layout.together() * LANES;
@@ -186,11 +196,11 @@ public final class WinogradConvolution implements AutoCloseable {
    * @param weights (channels of a group, Cin, 3, 3, 3)
    * @param scales by which those of each output channel of the group are multiplied first
    * @param to address of the packed weights of all groups
+   * @param packed an array of at least {@link #groupValues} values of any content
    */
-  public void pack(int group, float[] weights, double[] scales, long to) {
+  public void pack(int group, float[] weights, double[] scales, long to, float[] packed) {
     double[][] transform = Winograd.weightTransform();
     int floats = layout.weightBytes() / Float.BYTES;
-    float[] packed = new float[Winograd.PRODUCTS * floats];
     int channels = groupChannels();
     for (int out = 0; out < channels; out++) {
       for (int in = 0; in < inChannels; in++) {
@@ -211,14 +221,8 @@ public final class WinogradConvolution implements AutoCloseable {
         }
       }
     }
-    long bytes = (long) packed.length * Float.BYTES;
-    MemorySegment.copy(
-        packed,
-        0,
-        HostMemory.segment(to + group * bytes, bytes),
-        ValueLayout.JAVA_FLOAT,
-        0,
-        packed.length);
+    int values = groupValues();
+    HostMemory.write(packed, 0, to + (long) group * values * Float.BYTES, values);
   }
 
   /** Bytes of scratch that a task needs. */
@@ -233,87 +237,71 @@ public final class WinogradConvolution implements AutoCloseable {
     return (long) stripRows * extents.width() * outChannels * Float.BYTES;
   }
 
-  /**
-   * Addresses of what a convolution reads and writes.
-   *
-   * @param x (B, D, H, W, Cin)
-   * @param affine means, scales and shifts of the channels of each item, if inputs are normalized
-   * @param weights packed
-   * @param bias of each output channel, if there is one
-   * @param addend (B, D, H, W, Cout), if there is one
-   * @param y (B, D, H, W, Cout), or 0 if the result goes to the consumer alone
-   */
-  public record Operands(long x, long affine, long weights, long bias, long addend, long y) {}
+  /** A thread's way to do tasks, one after the other. */
+  public Pass pass() {
+    return new Pass();
+  }
 
-  /** What is done with the rows just written, while they are in the cache. */
-  @FunctionalInterface
-  public interface Consumer {
+  /** One task at a time. Running one makes no objects. */
+  public final class Pass {
+    private Strip code = whole; // these are of the present task
+    private WinogradLayout layout = code.layout();
+    private int firstRow;
+    private long itemVoxels;
+    private long transformed;
+    private long results;
+    private long line;
+    private long chunk;
+    private long affine;
+    private long bias;
+    private long addend;
+    private long x;
+    private long y;
+    private long weights;
+
+    private Pass() {}
+
     /**
-     * Takes neighboring voxels.
+     * Does one task.
      *
-     * @param address of the first voxel's channels
-     * @param firstVoxel its number in the batch
+     * @param scratch address of {@link #scratchBytes()} bytes, aligned to a cache line
+     * @param follower called for each strip of a plane, from first to last
      */
-    void accept(long address, long firstVoxel, int voxels);
-  }
-
-  /**
-   * Does one task.
-   *
-   * @param scratch address of {@link #scratchBytes()} bytes, aligned to a cache line
-   * @param consumer called for each strip of a plane, from first to last
-   */
-  public void run(int task, long scratch, Operands operands, Consumer consumer) {
-    int ofItem = task % (ranges * strips);
-    int item = item(task);
-    int strip = ofItem % strips;
-    int firstPlane = ofItem / strips * taskPlanes;
-    int endPlane = Math.min(extents.depth(), firstPlane + taskPlanes);
-    Strip code = strip == strips - 1 ? last : whole;
-    new Pass(code, scratch, operands, item, strip * stripRows).run(firstPlane, endPlane, consumer);
-  }
-
-  /** One task at work. */
-  private final class Pass {
-    private final Strip code;
-    private final WinogradLayout layout;
-    private final Operands operands;
-    private final int firstRow;
-    private final long itemVoxels;
-    private final long transformed;
-    private final long results;
-    private final long line;
-    private final long chunk;
-    private final long affine;
-    private final long bias;
-
-    Pass(Strip code, long scratch, Operands operands, int item, int firstRow) {
-      this.code = code;
-      this.layout = code.layout();
-      this.operands = operands;
-      this.firstRow = firstRow;
+    public void run(int task, long scratch, Operands operands, Follower follower) {
+      int ofItem = task % (ranges * strips);
+      int item = item(task);
+      int strip = ofItem % strips;
+      code = strip == strips - 1 ? last : whole;
+      layout = code.layout();
+      firstRow = strip * stripRows;
       itemVoxels = item * extents.voxels();
       transformed = scratch;
       results = transformed + (long) PLANES * layout.planeBytes();
       line = results + layout.resultsBytes();
       chunk = line + layout.lineBytes();
+      x = operands.x();
+      y = operands.y();
+      weights = operands.weights();
+      addend = operands.addend();
       affine = operands.affine() + 3L * item * inChannels * Float.BYTES;
       bias = operands.bias();
+      int firstPlane = ofItem / strips * taskPlanes;
+      run(firstPlane, Math.min(extents.depth(), firstPlane + taskPlanes), follower);
     }
 
-    void run(int firstPlane, int endPlane, Consumer consumer) {
+    private void run(int firstPlane, int endPlane, Follower follower) {
       for (int plane = firstPlane - HALO; plane < firstPlane + HALO; plane++) {
         transform(plane);
       }
       for (int plane = firstPlane; plane < endPlane; plane++) {
         transform(plane + HALO);
         long voxel = voxel(plane, firstRow);
-        long y = operands.y() == 0 ? chunk : operands.y() + voxel * outChannels * Float.BYTES;
+        long to = y == 0 ? chunk : y + voxel * outChannels * Float.BYTES;
         for (int group = 0; group < layout.outGroups(); group++) {
           multiply(plane, group);
-          write(group, voxel, y);
+          write(group, voxel, to);
         }
-        consumer.accept(y, voxel, layout.rows() * extents.width());
+        follower.accept(to, voxel, layout.rows() * extents.width());
       }
     }
 
@@ -329,7 +317,7 @@ public final class WinogradConvolution implements AutoCloseable {
     private void transform(int plane) {
       long to = slot(plane);
       if (plane < 0 || plane >= extents.depth()) {
-        HostMemory.segment(to, layout.planeBytes()).fill((byte) 0);
+        clear(to, layout.planeBytes());
         return;
       }
       int begin = Math.max(0, firstRow - HALO);
@@ -343,7 +331,7 @@ public final class WinogradConvolution implements AutoCloseable {
       try {
         code.input()
             .invokeExact(
-                operands.x() + voxel(plane, begin) * inChannels * Float.BYTES,
+                x + voxel(plane, begin) * inChannels * Float.BYTES,
                 to + (long) (begin - firstRow + HALO) * layout.rowBytes(),
                 line,
                 constants.address(),
@@ -362,13 +350,19 @@ public final class WinogradConvolution implements AutoCloseable {
                   + (long) product * layout.inputBytes()
                   + (long) block * layout.blockBytes()
                   + (long) row * layout.rowBytes();
-          HostMemory.segment(at, layout.rowBytes()).fill((byte) 0);
+          clear(at, layout.rowBytes());
         }
       }
     }
 
+    private void clear(long address, long bytes) {
+      for (long done = 0; done < bytes; done += zeros.byteSize()) {
+        HostMemory.copy(zeros.address(), address + done, Math.min(zeros.byteSize(), bytes - done));
+      }
+    }
+
     private void multiply(int plane, int group) {
-      long weights = operands.weights() + (long) group * Winograd.PRODUCTS * layout.weightBytes();
+      long ofGroup = weights + (long) group * Winograd.PRODUCTS * layout.weightBytes();
       for (int product = 0; product < Winograd.PRODUCTS; product++) {
         long input = (long) product * layout.inputBytes();
         try {
@@ -377,7 +371,7 @@ public final class WinogradConvolution implements AutoCloseable {
                   slot(plane - 1) + input,
                   slot(plane) + input,
                   slot(plane + 1) + input,
-                  weights + (long) product * layout.weightBytes(),
+                  ofGroup + (long) product * layout.weightBytes(),
                   results + (long) product * layout.resultBytes());
         } catch (Throwable e) {
           throw MachineCode.unexpected(e);
@@ -385,14 +379,14 @@ public final class WinogradConvolution implements AutoCloseable {
       }
     }
 
-    private void write(int group, long voxel, long y) {
+    private void write(int group, long voxel, long to) {
       long channel = (long) group * groupChannels() * Float.BYTES;
       try {
         code.output()
             .invokeExact(
                 results,
-                y + channel,
-                operands.addend() + voxel * outChannels * Float.BYTES + channel,
+                to + channel,
+                addend + voxel * outChannels * Float.BYTES + channel,
                 constants.address(),
                 bias + channel);
       } catch (Throwable e) {

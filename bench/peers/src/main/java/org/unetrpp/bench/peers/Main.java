@@ -79,7 +79,7 @@ final class Main implements Callable<Integer> {
       split = " ",
       description = "options of the JVM of each contestant's process")
   private List<String> jvmOptions =
-      List.of("--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC");
+      List.of("--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC", "-XX:MaxNewSize=16m");
 
   @Option(
       names = "--engine-options",

@@ -1,0 +1,212 @@
+package org.unetrpp.model;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Supplier;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.unetrpp.backend.Backend;
+import org.unetrpp.backend.Convolution;
+import org.unetrpp.backend.Grid;
+import org.unetrpp.backend.HeadOutput;
+import org.unetrpp.backend.Plan;
+import org.unetrpp.backend.cpu.CpuBackend;
+import org.unetrpp.backend.cuda.EmulatedCuda;
+import org.unetrpp.backend.reference.ReferenceBackend;
+import org.unetrpp.grid.Extents;
+import org.unetrpp.memory.Buffer;
+import org.unetrpp.memory.DType;
+import org.unetrpp.nn.DeterministicTensor;
+import org.unetrpp.nn.Parameters;
+import org.unetrpp.tensor.Shape;
+import org.unetrpp.tensor.Tensor;
+import org.unetrpp.testing.Footprint;
+import org.unetrpp.testing.Golden;
+
+/** A planned pass gives the bytes of one that is not, and takes nothing when it is repeated. */
+class ForwardPlanTest {
+  private static final int BATCH = 2;
+
+  private static Architecture small(String name) {
+    return Golden.read(name + "-tiny").architecture();
+  }
+
+  /** Of the published widths, so that own machine code takes part, with a small patch. */
+  private static Architecture wide(String name) {
+    Architecture published = Architecture.published(name).orElseThrow();
+    Extents strides = published.stem();
+    for (Extents stride : published.downsampling()) {
+      strides = strides.times(stride);
+    }
+    return published.withPatch(strides);
+  }
+
+  private static float[] patches(Architecture architecture, int seed) {
+    long values = BATCH * architecture.inputChannels() * architecture.patch().voxels();
+    return DeterministicTensor.input("patches " + seed, Math.toIntExact(values));
+  }
+
+  private static float[] unplanned(Backend backend, Architecture architecture, float[] patches) {
+    Extents patch = architecture.patch();
+    Shape shape =
+        Shape.of(BATCH, architecture.inputChannels(), patch.depth(), patch.height(), patch.width());
+    try (Parameters parameters = NetworkState.deterministic(backend, architecture);
+        var _ = backend.scopes().open()) {
+      Tensor image = Tensor.of(backend, shape, patches);
+      return new UnetrPlusPlus(architecture, parameters)
+          .forward(image, HeadOutput.PROBABILITIES)
+          .toArray();
+    }
+  }
+
+  private static float[] run(ForwardPlan plan, float[] patches) {
+    float[][] result = new float[1][];
+    try (Arena arena = Arena.ofConfined()) {
+      plan.run(
+          arena.allocateFrom(JAVA_FLOAT, patches),
+          values -> result[0] = values.toArray(JAVA_FLOAT));
+    }
+    return result[0];
+  }
+
+  private static void requireSameBytes(Supplier<Backend> open, Architecture architecture) {
+    float[] first = patches(architecture, 1);
+    float[] second = patches(architecture, 2);
+    try (Backend backend = open.get()) {
+      float[] ofFirst = unplanned(backend, architecture, first);
+      float[] ofSecond = unplanned(backend, architecture, second);
+      assertThat(Arrays.mismatch(ofFirst, ofSecond)).isNotNegative();
+      Parameters parameters = NetworkState.deterministic(backend, architecture);
+      try (ForwardPlan plan =
+          new ForwardPlan(architecture, parameters, BATCH, HeadOutput.PROBABILITIES)) {
+        assertThat(Arrays.mismatch(run(plan, first), ofFirst)).isEqualTo(-1);
+        assertThat(Arrays.mismatch(run(plan, second), ofSecond)).isEqualTo(-1);
+        assertThat(Arrays.mismatch(run(plan, first), ofFirst)).isEqualTo(-1);
+      }
+      assertThat(backend.allocator().bytesInUse()).isZero();
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = {"synapse", "acdc", "lung", "tumor"})
+  void givesTheBytesOfAPassThatIsNotPlanned(String name) {
+    requireSameBytes(() -> new CpuBackend(2), small(name));
+    requireSameBytes(() -> new CpuBackend(2), wide(name));
+    requireSameBytes(() -> CpuBackend.withoutOwnKernels(2), wide(name));
+    requireSameBytes(() -> CpuBackend.composed(2), small(name));
+  }
+
+  @Test
+  void givesTheSameBytesOnOtherBackends() {
+    requireSameBytes(ReferenceBackend::new, small("lung"));
+    assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
+    requireSameBytes(() -> EmulatedCuda.open(DType.FLOAT32), small("lung"));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = {"synapse", "acdc", "lung", "tumor"})
+  void takesNothingWhenItIsRepeated(String name) {
+    for (Architecture architecture : List.of(small(name), wide(name))) {
+      try (Backend backend = new CpuBackend(2);
+          Arena arena = Arena.ofConfined()) {
+        Parameters parameters = NetworkState.deterministic(backend, architecture);
+        MemorySegment patches = arena.allocateFrom(JAVA_FLOAT, patches(architecture, 3));
+        try (ForwardPlan plan =
+            new ForwardPlan(architecture, parameters, BATCH, HeadOutput.LOGITS)) {
+          Footprint.assertTakesNothing(() -> plan.run(patches, _ -> {}), 300, 50);
+        }
+      }
+    }
+  }
+
+  /** The largest tensors of full resolution: three of them, and what the encoder left. */
+  @Test
+  void tensorsOfThePublishedPatchShareTheMemoryOfThreeAtFullResolution() {
+    Architecture architecture = Architecture.published("synapse").orElseThrow();
+    long full = 4L * architecture.featureSize() * architecture.patch().voxels();
+    try (Backend backend = new CpuBackend(1);
+        ForwardPlan plan =
+            new ForwardPlan(
+                architecture,
+                NetworkState.deterministic(backend, architecture),
+                1,
+                HeadOutput.LOGITS)) {
+      assertThat(plan.arenaBytes()).isBetween(3 * full, 3 * full + full / 8);
+    }
+  }
+
+  @Test
+  void weightsThatArePackedAreGivenUp() {
+    Architecture architecture = wide("lung");
+    try (CpuBackend backend = new CpuBackend(1)) {
+      Parameters parameters = NetworkState.deterministic(backend, architecture);
+      try (ForwardPlan _ = new ForwardPlan(architecture, parameters, 1, HeadOutput.LOGITS)) {
+        Buffer packed = parameters.buffer("decoder2.decoder_block.0.conv2.conv.weight");
+        assertThatThrownBy(() -> backend.download(packed))
+            .isInstanceOf(IllegalStateException.class)
+            .hasMessageContaining("given up when a network was planned");
+        Buffer read = parameters.buffer("unetr_pp_encoder.stages.0.0.pos_embed");
+        assertThat(backend.download(read)).isNotEmpty();
+        backend.upload(new float[Math.toIntExact(packed.elements())], packed);
+        assertThat(backend.download(packed)).containsOnly(0);
+      }
+    }
+  }
+
+  @Test
+  void aPlanTakesNewWeights() {
+    try (CpuBackend backend = new CpuBackend(2);
+        var _ = backend.scopes().open()) {
+      int channels = 16;
+      Shape shape = Shape.of(channels, channels);
+      Tensor x = Tensor.of(backend, Shape.of(1, channels), ramp(channels));
+      Tensor weight = Tensor.of(backend, shape, identity(channels));
+      Supplier<Buffer> product =
+          () -> {
+            Tensor y = x.like();
+            backend.convolution(
+                x.buffer(),
+                weight.buffer(),
+                null,
+                y.buffer(),
+                new Grid(1, new Extents(1, 1, 1)),
+                Convolution.pointwise(channels, channels));
+            return y.buffer();
+          };
+      Plan plan = backend.plan(product, List.of());
+      plan.run(y -> assertThat(backend.download(y)).containsExactly(ramp(channels)));
+      float[] doubled = identity(channels);
+      for (int i = 0; i < doubled.length; i++) {
+        doubled[i] *= 2;
+      }
+      backend.upload(doubled, weight.buffer());
+      plan.run(y -> assertThat(backend.download(y)[3]).isEqualTo(6));
+      plan.close();
+      assertThatThrownBy(() -> plan.run(_ -> {})).hasMessageContaining("closed");
+    }
+  }
+
+  private static float[] ramp(int count) {
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      values[i] = i;
+    }
+    return values;
+  }
+
+  private static float[] identity(int count) {
+    float[] values = new float[count * count];
+    for (int i = 0; i < count; i++) {
+      values[i * count + i] = 1;
+    }
+    return values;
+  }
+}
