@@ -331,6 +331,7 @@ class SegmenterTest {
   }
 
   @Test
+  @SuppressWarnings("MustBeClosedChecker") // the predictor closes them
   void patchesLeaveNothingOnTheDevice() throws IOException {
     try (ModelFile file = ModelFile.open(model);
         Backend backend = new CpuBackend(THREADS);

@@ -50,7 +50,7 @@ class ForwardPlanTest {
   }
 
   private static float[] patches(Architecture architecture, int seed) {
-    long values = BATCH * architecture.inputChannels() * architecture.patch().voxels();
+    long values = (long) BATCH * architecture.inputChannels() * architecture.patch().voxels();
     return DeterministicTensor.input("patches " + seed, Math.toIntExact(values));
   }
 
@@ -105,6 +105,7 @@ class ForwardPlanTest {
   }
 
   @Test
+  @SuppressWarnings("MustBeClosedChecker") // what opens a backend is not what closes it
   void givesTheSameBytesOnOtherBackends() {
     requireSameBytes(ReferenceBackend::new, small("lung"));
     assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
