@@ -60,6 +60,18 @@ public final class Resampling {
     return isAnisotropic(target) ? axisOfLargest(target) : OptionalInt.empty();
   }
 
+  /** Why {@link #separateAxis} is what it is, in words. */
+  static String separateReason(Spacing original, Spacing target) {
+    String deciding = isAnisotropic(original) ? "spacing before" : "spacing after";
+    if (!isAnisotropic(original) && !isAnisotropic(target)) {
+      return "neither spacing is more than 3 times as large along one axis as along another";
+    }
+    String apart = deciding + " is more than 3 times as large along one axis as along another";
+    return separateAxis(original, target).isPresent()
+        ? apart
+        : apart + ", but is largest along several";
+  }
+
   private static boolean isAnisotropic(Spacing spacing) {
     double smallest = Math.min(spacing.depth(), Math.min(spacing.height(), spacing.width()));
     return largest(spacing) / smallest > ANISOTROPY_THRESHOLD;

@@ -1,0 +1,225 @@
+package org.unetrpp.stages;
+
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
+import com.google.gson.JsonParser;
+import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.unetrpp.files.InvalidFileException;
+import org.unetrpp.grid.Extents;
+import org.unetrpp.image.Affine;
+import org.unetrpp.image.Nifti;
+import org.unetrpp.image.Volume;
+import org.unetrpp.pipeline.PipelineStage.Layer;
+import org.unetrpp.weights.NumpyFile;
+
+/**
+ * The stages of a folder: those that {@link StageFolder} wrote, or else NumPy arrays named as
+ * stages, such as {@code 05-normalized.npz} with a published preprocessed case, whose last channel
+ * is its labels. An array of three axes is one channel.
+ */
+public final class StoredStages {
+  private static final Pattern ARRAY_NAME = Pattern.compile("(\\d\\d-[a-z]+)\\.np[yz]");
+
+  /** The array of published preprocessed files. */
+  private static final String ARRAY = "data";
+
+  private final Path folder;
+  private final Map<String, Stage> stages;
+
+  private StoredStages(Path folder, Map<String, Stage> stages) {
+    this.folder = folder;
+    this.stages = stages;
+  }
+
+  /**
+   * A volume of a stage.
+   *
+   * @param affine from voxel indices to millimeters; null of a NumPy array
+   * @param voxels values (D, H, W)
+   */
+  @SuppressWarnings("ArrayRecordComponent") // a carrier of values, compared by nobody
+  record Stored(Extents extents, @Nullable Affine affine, float[] voxels) {}
+
+  /** Reads the volumes of a stage. */
+  private interface Volumes {
+    Map<String, Stored> read() throws IOException;
+  }
+
+  /**
+   * A stage on disk.
+   *
+   * @param parameters what it was made by; null of a NumPy array
+   */
+  private record Stage(@Nullable JsonObject parameters, Volumes volumes) {}
+
+  /**
+   * Opens a folder.
+   *
+   * @throws NoSuchFileException if there is none
+   * @throws InvalidFileException if it holds no stages, or the list of them is damaged
+   */
+  public static StoredStages open(Path folder) throws IOException {
+    if (!Files.exists(folder)) {
+      throw new NoSuchFileException(folder.toString());
+    }
+    if (!Files.isDirectory(folder)) {
+      throw new NotDirectoryException(folder.toString());
+    }
+    Path index = folder.resolve(StageFolder.INDEX);
+    Map<String, Stage> stages = Files.exists(index) ? listed(index) : arrays(folder);
+    if (stages.isEmpty()) {
+      throw new InvalidFileException(
+          folder,
+          "holds no %s and no array such as 05-normalized.npz, expected a folder of --dump-stages"
+              .formatted(StageFolder.INDEX));
+    }
+    return new StoredStages(folder, stages);
+  }
+
+  /** Where they lie. */
+  Path folder() {
+    return folder;
+  }
+
+  /** Names of the stages, in their order. */
+  List<String> names() {
+    return stages.keySet().stream().sorted().toList();
+  }
+
+  /** What a stage was made by, if that is known. */
+  @Nullable JsonObject parameters(String stage) {
+    return stage(stage).parameters();
+  }
+
+  /**
+   * Reads the volumes of a stage, by name.
+   *
+   * @throws InvalidFileException if a file is damaged
+   * @throws NoSuchFileException if a file is missing
+   */
+  Map<String, Stored> volumes(String stage) throws IOException {
+    return stage(stage).volumes().read();
+  }
+
+  private Stage stage(String name) {
+    Stage stage = stages.get(name);
+    if (stage == null) {
+      throw new IllegalArgumentException("no stage '%s' in %s".formatted(name, folder));
+    }
+    return stage;
+  }
+
+  private static Map<String, Stage> listed(Path index) throws IOException {
+    Map<String, Stage> stages = new LinkedHashMap<>();
+    try {
+      JsonObject root = object(index);
+      JsonElement format = root.get("format");
+      if (format == null || !format.getAsString().equals(StageFolder.FORMAT)) {
+        throw new InvalidFileException(
+            index, "format is %s, expected \"%s\"".formatted(format, StageFolder.FORMAT));
+      }
+      for (JsonElement element : root.getAsJsonArray("stages")) {
+        JsonObject entry = element.getAsJsonObject();
+        Path parameters = beside(index, entry.get("parameters"));
+        Map<String, Path> files = new LinkedHashMap<>();
+        for (JsonElement volume : entry.getAsJsonArray("volumes")) {
+          JsonObject named = volume.getAsJsonObject();
+          files.put(named.get("name").getAsString(), beside(index, named.get("file")));
+        }
+        stages.put(
+            entry.get("name").getAsString(),
+            new Stage(object(parameters), () -> niftiVolumes(files)));
+      }
+    } catch (IllegalStateException | UnsupportedOperationException | NullPointerException e) {
+      throw new InvalidFileException(index, "is no list of stages", e);
+    }
+    return stages;
+  }
+
+  /** A file of the folder; a list cannot name files elsewhere. */
+  private static Path beside(Path index, JsonElement name) throws InvalidFileException {
+    String text = name.getAsString();
+    if (!text.matches("[\\w-]+(\\.\\w+)+")) {
+      throw new InvalidFileException(index, "names a file '%s'".formatted(text));
+    }
+    return index.resolveSibling(text);
+  }
+
+  private static JsonObject object(Path path) throws IOException {
+    try {
+      return JsonParser.parseString(Files.readString(path, StandardCharsets.UTF_8))
+          .getAsJsonObject();
+    } catch (JsonParseException | CharacterCodingException | IllegalStateException e) {
+      throw new InvalidFileException(path, "is no JSON object", e);
+    }
+  }
+
+  private static Map<String, Stored> niftiVolumes(Map<String, Path> files) throws IOException {
+    Map<String, Stored> volumes = new LinkedHashMap<>();
+    for (Map.Entry<String, Path> file : files.entrySet()) {
+      if (!Files.exists(file.getValue())) {
+        throw new NoSuchFileException(file.getValue().toString());
+      }
+      Volume volume = Nifti.open(file.getValue()).volumes().getFirst();
+      volumes.put(
+          file.getKey(),
+          new Stored(volume.geometry().extents(), volume.geometry().affine(), volume.voxels()));
+    }
+    return volumes;
+  }
+
+  private static Map<String, Stage> arrays(Path folder) throws IOException {
+    List<Path> files;
+    try (Stream<Path> entries = Files.list(folder)) {
+      files = entries.sorted().toList();
+    }
+    Map<String, Stage> stages = new LinkedHashMap<>();
+    for (Path file : files) {
+      var name = ARRAY_NAME.matcher(String.valueOf(file.getFileName()));
+      if (name.matches()) {
+        stages.putIfAbsent(name.group(1), new Stage(null, () -> arrayVolumes(file)));
+      }
+    }
+    return stages;
+  }
+
+  private static Map<String, Stored> arrayVolumes(Path file) throws IOException {
+    NumpyFile.Array array =
+        file.toString().endsWith(".npz") ? NumpyFile.readZipped(file, ARRAY) : NumpyFile.read(file);
+    List<Integer> shape = array.shape();
+    if (shape.size() < 3 || shape.size() > 4 || array.values().length == 0) {
+      throw new InvalidFileException(
+          file, "shape %s, expected (D, H, W) or (C + 1, D, H, W)".formatted(shape));
+    }
+    List<Integer> last = shape.subList(shape.size() - 3, shape.size());
+    Extents extents = new Extents(last.get(0), last.get(1), last.get(2));
+    int voxels = Math.toIntExact(extents.voxels());
+    int channels = array.values().length / voxels;
+    List<String> names = new ArrayList<>();
+    for (int channel = 0; channel < channels; channel++) {
+      boolean labels = channel > 0 && channel == channels - 1;
+      names.add(labels ? Layer.LABEL : Layer.numbered(channel));
+    }
+    Map<String, Stored> volumes = new LinkedHashMap<>();
+    for (int channel = 0; channel < channels; channel++) {
+      float[] values = new float[voxels];
+      System.arraycopy(array.values(), channel * voxels, values, 0, voxels);
+      volumes.put(names.get(channel), new Stored(extents, null, values));
+    }
+    return volumes;
+  }
+}
