@@ -11,12 +11,12 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.regex.Pattern;
-import java.util.stream.Stream;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.files.InvalidFileException;
 import org.unetrpp.grid.Extents;
@@ -24,18 +24,22 @@ import org.unetrpp.image.Affine;
 import org.unetrpp.image.Nifti;
 import org.unetrpp.image.Volume;
 import org.unetrpp.pipeline.PipelineStage.Layer;
+import org.unetrpp.pipeline.PipelineStage.Name;
 import org.unetrpp.weights.NumpyFile;
 
 /**
  * The stages of a folder: those that {@link StageFolder} wrote, or else NumPy arrays named as
- * stages, such as {@code 05-normalized.npz} with a published preprocessed case, whose last channel
- * is its labels. An array of three axes is one channel.
+ * stages, such as {@code 05-normalized.npz} with a published preprocessed case. Up to that stage
+ * the last channel of four axes is the labels, as published.
  */
 public final class StoredStages {
-  private static final Pattern ARRAY_NAME = Pattern.compile("(\\d\\d-[a-z]+)\\.np[yz]");
+  private static final Set<Name> OF_LABELS = EnumSet.of(Name.LOCATIONS, Name.ARGMAX, Name.LABELS);
+  private static final Set<Name> OF_CHANNELS = EnumSet.of(Name.PADDED, Name.PROBABILITIES);
 
   /** The array of published preprocessed files. */
   private static final String ARRAY = "data";
+
+  private static final String ZIPPED = ".npz";
 
   private final Path folder;
   private final Map<String, Stage> stages;
@@ -182,43 +186,43 @@ public final class StoredStages {
     return volumes;
   }
 
-  private static Map<String, Stage> arrays(Path folder) throws IOException {
-    List<Path> files;
-    try (Stream<Path> entries = Files.list(folder)) {
-      files = entries.sorted().toList();
-    }
+  private static Map<String, Stage> arrays(Path folder) {
     Map<String, Stage> stages = new LinkedHashMap<>();
-    for (Path file : files) {
-      var name = ARRAY_NAME.matcher(String.valueOf(file.getFileName()));
-      if (name.matches()) {
-        stages.putIfAbsent(name.group(1), new Stage(null, () -> arrayVolumes(file)));
+    for (Name name : Name.values()) {
+      for (String ending : List.of(ZIPPED, ".npy")) {
+        Path file = folder.resolve(name + ending);
+        if (Files.exists(file)) {
+          stages.putIfAbsent(name.toString(), new Stage(null, () -> arrayVolumes(name, file)));
+        }
       }
     }
     return stages;
   }
 
-  private static Map<String, Stored> arrayVolumes(Path file) throws IOException {
+  private static Map<String, Stored> arrayVolumes(Name stage, Path file) throws IOException {
     NumpyFile.Array array =
-        file.toString().endsWith(".npz") ? NumpyFile.readZipped(file, ARRAY) : NumpyFile.read(file);
+        file.toString().endsWith(ZIPPED)
+            ? NumpyFile.readZipped(file, ARRAY)
+            : NumpyFile.read(file);
     List<Integer> shape = array.shape();
     if (shape.size() < 3 || shape.size() > 4 || array.values().length == 0) {
       throw new InvalidFileException(
-          file, "shape %s, expected (D, H, W) or (C + 1, D, H, W)".formatted(shape));
+          file, "shape %s, expected (D, H, W) or (C, D, H, W)".formatted(shape));
     }
-    List<Integer> last = shape.subList(shape.size() - 3, shape.size());
-    Extents extents = new Extents(last.get(0), last.get(1), last.get(2));
+    int axes = shape.size();
+    Extents extents = new Extents(shape.get(axes - 3), shape.get(axes - 2), shape.get(axes - 1));
     int voxels = Math.toIntExact(extents.voxels());
     int channels = array.values().length / voxels;
-    List<String> names = new ArrayList<>();
-    for (int channel = 0; channel < channels; channel++) {
-      boolean labels = channel > 0 && channel == channels - 1;
-      names.add(labels ? Layer.LABEL : Layer.numbered(channel));
-    }
     Map<String, Stored> volumes = new LinkedHashMap<>();
     for (int channel = 0; channel < channels; channel++) {
-      float[] values = new float[voxels];
-      System.arraycopy(array.values(), channel * voxels, values, 0, voxels);
-      volumes.put(names.get(channel), new Stored(extents, null, values));
+      boolean last = channels > 1 && channel == channels - 1;
+      boolean labels = OF_LABELS.contains(stage) || (last && !OF_CHANNELS.contains(stage));
+      volumes.put(
+          labels ? Layer.LABEL : Layer.numbered(channel),
+          new Stored(
+              extents,
+              null,
+              Arrays.copyOfRange(array.values(), channel * voxels, (channel + 1) * voxels)));
     }
     return volumes;
   }
