@@ -34,7 +34,9 @@ final class CompareCommand extends Subcommand {
   @Option(
       names = "--tolerance",
       paramLabel = "T",
-      description = "By how much values, and numbers among parameters, may differ (default: 0).")
+      description =
+          "By how much values, and numbers among parameters, may differ (default: 0). Affines may "
+              + "differ by 0.001 mm.")
   void setTolerance(double largest) {
     if (!(largest >= 0)) {
       throw new ParameterException(

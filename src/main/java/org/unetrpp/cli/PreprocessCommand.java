@@ -45,8 +45,8 @@ final class PreprocessCommand extends Subcommand {
       required = true,
       paramLabel = "DIR",
       description =
-          "Where the stages go, a new folder; of several cases, DIR/CASE. Stages are held whole: "
-              + "some six times the memory of the image.")
+          "Where the stages go, a new folder; of several cases, DIR/CASE. Every stage is held whole: "
+              + "three times the image and twice the resampled image.")
   private Path target = Path.of("");
 
   @Override

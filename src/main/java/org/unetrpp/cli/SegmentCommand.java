@@ -142,8 +142,8 @@ final class SegmentCommand extends Subcommand {
       description =
           "Also write every stage of a case as NIfTI, with its parameters as JSON, into a new folder "
               + "(of several cases, DIR/CASE), for 'unetrpp compare'; with --save-probabilities also "
-              + "those of what the network sees. Stages are held whole: some six times the memory "
-              + "of the image, and 4 bytes a class and resampled voxel.")
+              + "those of what the network sees. Every stage is held whole: three times the image, "
+              + "twice the resampled image, and its sums, 4 bytes a class and voxel.")
   private @Nullable Path dumpFolder;
 
   private final EmbeddedModels models;

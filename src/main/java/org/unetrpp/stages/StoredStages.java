@@ -1,9 +1,11 @@
 package org.unetrpp.stages;
 
+import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
+import com.google.gson.JsonPrimitive;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
@@ -11,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
@@ -128,39 +131,54 @@ public final class StoredStages {
   }
 
   private static Map<String, Stage> listed(Path index) throws IOException {
+    JsonObject root = object(index);
+    String format = text(index, root, "format");
+    if (!format.equals(StageFolder.FORMAT)) {
+      throw new InvalidFileException(
+          index, "format is '%s', expected '%s'".formatted(format, StageFolder.FORMAT));
+    }
     Map<String, Stage> stages = new LinkedHashMap<>();
-    try {
-      JsonObject root = object(index);
-      JsonElement format = root.get("format");
-      if (format == null || !format.getAsString().equals(StageFolder.FORMAT)) {
-        throw new InvalidFileException(
-            index, "format is %s, expected \"%s\"".formatted(format, StageFolder.FORMAT));
+    for (JsonObject entry : objects(index, root, "stages")) {
+      Map<String, Path> files = new LinkedHashMap<>();
+      for (JsonObject volume : objects(index, entry, "volumes")) {
+        files.put(text(index, volume, "name"), beside(index, text(index, volume, "file")));
       }
-      for (JsonElement element : root.getAsJsonArray("stages")) {
-        JsonObject entry = element.getAsJsonObject();
-        Path parameters = beside(index, entry.get("parameters"));
-        Map<String, Path> files = new LinkedHashMap<>();
-        for (JsonElement volume : entry.getAsJsonArray("volumes")) {
-          JsonObject named = volume.getAsJsonObject();
-          files.put(named.get("name").getAsString(), beside(index, named.get("file")));
-        }
-        stages.put(
-            entry.get("name").getAsString(),
-            new Stage(object(parameters), () -> niftiVolumes(files)));
-      }
-    } catch (IllegalStateException | UnsupportedOperationException | NullPointerException e) {
-      throw new InvalidFileException(index, "is no list of stages", e);
+      JsonObject parameters = object(beside(index, text(index, entry, "parameters")));
+      stages.put(text(index, entry, "name"), new Stage(parameters, () -> niftiVolumes(files)));
     }
     return stages;
   }
 
-  /** A file of the folder; a list cannot name files elsewhere. */
-  private static Path beside(Path index, JsonElement name) throws InvalidFileException {
-    String text = name.getAsString();
-    if (!text.matches("[\\w-]+(\\.\\w+)+")) {
-      throw new InvalidFileException(index, "names a file '%s'".formatted(text));
+  private static String text(Path index, JsonObject object, String key)
+      throws InvalidFileException {
+    if (object.get(key) instanceof JsonPrimitive value && value.isString()) {
+      return value.getAsString();
     }
-    return index.resolveSibling(text);
+    throw new InvalidFileException(index, "lacks a text '%s'".formatted(key));
+  }
+
+  private static List<JsonObject> objects(Path index, JsonObject object, String key)
+      throws InvalidFileException {
+    List<JsonObject> objects = new ArrayList<>();
+    if (object.get(key) instanceof JsonArray array) {
+      for (JsonElement element : array) {
+        if (element instanceof JsonObject entry) {
+          objects.add(entry);
+        }
+      }
+      if (objects.size() == array.size()) {
+        return objects;
+      }
+    }
+    throw new InvalidFileException(index, "lacks a list of objects '%s'".formatted(key));
+  }
+
+  /** A file of the folder; a list cannot name files elsewhere. */
+  private static Path beside(Path index, String name) throws InvalidFileException {
+    if (!name.matches("[\\w-]+(\\.\\w+)+")) {
+      throw new InvalidFileException(index, "names a file '%s'".formatted(name));
+    }
+    return index.resolveSibling(name);
   }
 
   private static JsonObject object(Path path) throws IOException {
