@@ -56,8 +56,7 @@ class StagesCommandTest {
     Object[] first = {
       "segment", image, "--model", model, "--no-mirroring", "--dump-stages", stages
     };
-    return CommandRun.of(
-        Stream.concat(Arrays.stream(first), Arrays.stream(arguments)).toArray());
+    return CommandRun.of(Stream.concat(Arrays.stream(first), Arrays.stream(arguments)).toArray());
   }
 
   private Path segmented(String name, Object... arguments) {
@@ -172,7 +171,8 @@ class StagesCommandTest {
     assertThat(report.get("firstDifference").getAsString()).isEqualTo("04-resampled");
     JsonObject stage = report.getAsJsonArray("stages").get(3).getAsJsonObject();
     assertThat(stage.getAsJsonArray("parameters").toString())
-        .contains("\"name\":\"spacingAfter\",\"first\":\"[2.0,1.0,1.0]\",\"second\":\"[2.0,1.0,0.5]\"");
+        .contains(
+            "\"name\":\"spacingAfter\",\"first\":\"[2.0,1.0,1.0]\",\"second\":\"[2.0,1.0,0.5]\"");
     JsonObject volume = stage.getAsJsonArray("volumes").get(0).getAsJsonObject();
     assertThat(volume.get("grid").getAsString()).isEqualTo("shapes differ: 4x6x5 | 4x6x10");
   }
@@ -189,10 +189,7 @@ class StagesCommandTest {
     var moved =
         new Geometry(
             volume.geometry().extents(),
-            volume
-                .geometry()
-                .affine()
-                .after(Affine.ofRows(1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 0)));
+            volume.geometry().affine().after(Affine.ofRows(1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 0)));
     assertThat(header.affine()).isNotEqualTo(moved.affine());
     Nifti.writeVolume(file, new Volume(moved, volume.voxels()), NiftiHeader.of(moved));
     CommandRun run = CommandRun.of("compare", a, b);
@@ -205,8 +202,10 @@ class StagesCommandTest {
   @Test
   void aPublishedPreprocessedCaseIsCompared() throws IOException {
     Path a = preprocessed("a", plan);
-    float[] channel = Nifti.open(a.resolve("05-normalized_0000.nii.gz")).volumes().getFirst().voxels();
-    float[] labels = Nifti.open(a.resolve("05-normalized_label.nii.gz")).volumes().getFirst().voxels();
+    float[] channel =
+        Nifti.open(a.resolve("05-normalized_0000.nii.gz")).volumes().getFirst().voxels();
+    float[] labels =
+        Nifti.open(a.resolve("05-normalized_label.nii.gz")).volumes().getFirst().voxels();
     float[] both = Arrays.copyOf(channel, 2 * channel.length);
     System.arraycopy(labels, 0, both, channel.length, labels.length);
     Path published = published(both);
@@ -223,7 +222,8 @@ class StagesCommandTest {
     assertThat(different.out())
         .contains("  0000: 2 of 120 voxels differ by more than 0")
         .anyMatch(line ->
-            line.startsWith("    largest at voxel (z, y, x) = (0, 1, 2), (R, A, S) = (2.00, 1.00, 0.00)"));
+            line.startsWith(
+                "    largest at voxel (z, y, x) = (0, 1, 2), (R, A, S) = (2.00, 1.00, 0.00)"));
   }
 
   /** A folder with an array of (2, 4, 6, 5) as NumPy packs it. */
@@ -286,8 +286,7 @@ class StagesCommandTest {
   @Test
   void severalCasesHaveAFolderEach() throws IOException {
     Path stages = folder.resolve("stages");
-    CommandRun run =
-        CommandRun.of("preprocess", "a", "b", "--plan", plan, "--dump-stages", stages);
+    CommandRun run = CommandRun.of("preprocess", "a", "b", "--plan", plan, "--dump-stages", stages);
     assertThat(run.exitCode()).as(run.errorText()).isZero();
     assertThat(names(stages)).containsExactly("a", "b");
     assertThat(CommandRun.of("compare", stages.resolve("a"), stages.resolve("b")).exitCode())

@@ -10,7 +10,8 @@ import org.junit.jupiter.api.Test;
 class ClassLocationsTest {
   @Test
   void fewVoxelsAreAllKept() {
-    List<int[]> locations = ClassLocations.of(new short[] {-1, 0, 1, 3, 1, -1, 3, 3}, List.of(0, 1, 2, 3));
+    List<int[]> locations =
+        ClassLocations.of(new short[] {-1, 0, 1, 3, 1, -1, 3, 3}, List.of(0, 1, 2, 3));
     assertThat(locations).hasSize(3);
     assertThat(locations.get(0)).containsExactlyInAnyOrder(2, 4);
     assertThat(locations.get(1)).isEmpty();

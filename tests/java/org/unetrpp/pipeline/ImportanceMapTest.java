@@ -43,7 +43,9 @@ class ImportanceMapTest {
   @ParameterizedTest
   @ValueSource(strings = {"8x8x8", "40x56x40", "16x32x24"})
   void everyPatchDivisibleBy8HasTheSameFirstCorner(String patch) {
-    float[] map = ImportanceMap.of(Extents.of(Stream.of(patch.split("x", -1)).mapToInt(Integer::parseInt).toArray()));
+    float[] map =
+        ImportanceMap.of(
+            Extents.of(Stream.of(patch.split("x", -1)).mapToInt(Integer::parseInt).toArray()));
     assertThat(map[0]).isCloseTo(3.7751344e-11f, Percentage.withPercentage(1e-5));
   }
 

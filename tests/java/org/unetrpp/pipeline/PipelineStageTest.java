@@ -24,8 +24,7 @@ class PipelineStageTest {
   private static final ChannelPlan CT =
       new ChannelPlan("CT", NormalizationScheme.CT, false, new IntensityStatistics(5, 2, 1, 9));
   private static final Affine OBLIQUE =
-      Affine.ofRows(
-          -0.9, 0.1, 0, 104, 0, -1.2, -0.4, 15, 0.1, 0.3, -2, -92);
+      Affine.ofRows(-0.9, 0.1, 0, 104, 0, -1.2, -0.4, 15, 0.1, 0.3, -2, -92);
 
   /** What a listener was told, with the voxels as they were then. */
   private record Told(PipelineStage stage, List<float[]> voxels) {
@@ -98,8 +97,7 @@ class PipelineStageTest {
     assertThat(padded.affine().apply(2, 3, below + 4))
         .containsExactly(normalized.affine().apply(2, 3, 4), within(1e-9));
     int area = padded.extents().height() * padded.extents().width();
-    assertThat(told.get(5).layer("0000")[below * area])
-        .isEqualTo(told.get(4).layer("0000")[0]);
+    assertThat(told.get(5).layer("0000")[below * area]).isEqualTo(told.get(4).layer("0000")[0]);
     assertThat(told.get(5).layer("0000")[(below - 1) * area]).isZero();
     assertThat(told.get(7).stage().grid()).isEqualTo(told.get(1).stage().grid());
   }

@@ -35,9 +35,7 @@ record ComparisonReport(StageComparison comparison) {
           "the runs are equal in all %d stages that both have%s"
               .formatted(
                   comparison.stages().size(),
-                  comparison.tolerance() > 0
-                      ? ", within " + number(comparison.tolerance())
-                      : ""));
+                  comparison.tolerance() > 0 ? ", within " + number(comparison.tolerance()) : ""));
     }
     addNames(lines, "only the first run has: ", comparison.onlyInA());
     addNames(lines, "only the second run has: ", comparison.onlyInB());
@@ -110,7 +108,8 @@ record ComparisonReport(StageComparison comparison) {
     String millimeters =
         at == null
             ? ""
-            : String.format(Locale.ROOT, ", (R, A, S) = (%.2f, %.2f, %.2f) mm", at[0], at[1], at[2]);
+            : String.format(
+                Locale.ROOT, ", (R, A, S) = (%.2f, %.2f, %.2f) mm", at[0], at[1], at[2]);
     return String.format(
         Locale.ROOT,
         "at voxel (z, y, x) = (%d, %d, %d)%s: %s | %s",

@@ -14,8 +14,7 @@ import org.unetrpp.grid.Extents;
  * @param layers its volumes, one or more
  * @param parameters what the stage was made by
  */
-public record PipelineStage(
-    Name name, StageGrid grid, List<Layer> layers, JsonObject parameters) {
+public record PipelineStage(Name name, StageGrid grid, List<Layer> layers, JsonObject parameters) {
   /** The stages in their order; a case goes through some of them. */
   public enum Name {
     /** The channels, and labels if there are, as they were read. */

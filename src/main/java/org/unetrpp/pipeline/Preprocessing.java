@@ -91,8 +91,7 @@ public final class Preprocessing {
     Grid grid = Grid.of(image, nonzero.boundingBox(), plan);
     boolean labeled = classes != null || plan.usesMask();
     PreprocessingStages stages =
-        new PreprocessingStages(
-            image, plan, grid.box, grid.resize(), grid.separateAxis, listener);
+        new PreprocessingStages(image, plan, grid.box, grid.resize(), grid.separateAxis, listener);
     stages.read(classes);
     stages.cropped(
         Crop.crop(image, grid.box, workers).channels(),
@@ -113,8 +112,7 @@ public final class Preprocessing {
     for (int channel = 0; channel < channels.size(); channel++) {
       ChannelPlan channelPlan = plan.channels().get(channel);
       scales.add(
-          Normalization.apply(
-              channels.get(channel), channelPlan, mask, grid.precision(), workers));
+          Normalization.apply(channels.get(channel), channelPlan, mask, grid.precision(), workers));
     }
     stages.normalized(channels, labels, scales, grid.precision());
     return new LabeledCase(
@@ -340,8 +338,7 @@ public final class Preprocessing {
     }
 
     private float[] transposed(MemorySegment source, Workers workers) {
-      float[] cropped =
-          Transposition.copy(source, original, box, plan.transposeForward(), workers);
+      float[] cropped = Transposition.copy(source, original, box, plan.transposeForward(), workers);
       clearNaN(cropped);
       return cropped;
     }

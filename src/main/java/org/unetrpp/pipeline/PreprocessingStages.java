@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
-import org.unetrpp.grid.Extents;
 import org.unetrpp.image.Spacing;
 import org.unetrpp.pipeline.PipelineStage.Layer;
 import org.unetrpp.pipeline.PipelineStage.Name;

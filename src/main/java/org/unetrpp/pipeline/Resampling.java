@@ -20,8 +20,8 @@ import org.unetrpp.image.Spacing;
 /// | labels | linear, each label's indicator by itself, at least 1/2 | nearest |
 /// | probabilities | linear | nearest |
 ///
-/// Where an indicator is exactly 1/2, as between two slices of a spacing that is 3/2 of the new, the
-/// label claims the voxel; the published program's rounding decides there, either way.
+/// Where an indicator is exactly 1/2, as between two slices of a spacing that is 3/2 of the new,
+/// the label claims the voxel; the published program's rounding decides there, either way.
 ///
 /// Where no extent changes, the input comes back as it is. Memory beside input and result: up to
 /// five slices a thread, and for a cubic B-spline across slices 8 bytes a source voxel.

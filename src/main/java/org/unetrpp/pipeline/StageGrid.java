@@ -56,9 +56,7 @@ public record StageGrid(Extents extents, Affine toImage) {
   }
 
   private static double[] toDoubles(Extents extents, int sign) {
-    return new double[] {
-      sign * extents.depth(), sign * extents.height(), sign * extents.width()
-    };
+    return new double[] {sign * extents.depth(), sign * extents.height(), sign * extents.width()};
   }
 
   /** Voxel v of the result is voxel {@code step v + first} of this grid, along each axis. */

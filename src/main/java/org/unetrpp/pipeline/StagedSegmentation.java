@@ -48,8 +48,7 @@ public final class StagedSegmentation {
       Workers workers,
       StageClock clock) {
     PreprocessedCase prepared =
-        clock.timed(
-            Stage.PREPROCESS, () -> Preprocessing.run(image, plan, listener, workers));
+        clock.timed(Stage.PREPROCESS, () -> Preprocessing.run(image, plan, listener, workers));
     StagedSegmentation staged = new StagedSegmentation(predictor, settings, listener);
     CaseGeometry geometry = prepared.geometry();
     staged.padded(prepared);
@@ -108,8 +107,7 @@ public final class StagedSegmentation {
     for (int channel = 0; channel < prepared.channels().size(); channel++) {
       float[] voxels = prepared.channels().get(channel);
       layers.add(
-          new Layer(
-              Layer.numbered(channel), false, () -> padded(voxels, extents, origin, padded)));
+          new Layer(Layer.numbered(channel), false, () -> padded(voxels, extents, origin, padded)));
     }
     listener.accept(
         new PipelineStage(

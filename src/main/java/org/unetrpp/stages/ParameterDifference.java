@@ -38,9 +38,7 @@ public record ParameterDifference(String name, String a, String b) {
       if (x == null || y == null || !isSame(x, y, tolerance)) {
         differences.add(
             new ParameterDifference(
-                name,
-                x == null ? MISSING : x.toString(),
-                y == null ? MISSING : y.toString()));
+                name, x == null ? MISSING : x.toString(), y == null ? MISSING : y.toString()));
       }
     }
     return differences;

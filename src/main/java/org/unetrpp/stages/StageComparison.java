@@ -18,10 +18,7 @@ import org.unetrpp.files.InvalidFileException;
  * @param onlyInB names of stages that the second run alone has
  */
 public record StageComparison(
-    double tolerance,
-    List<StageDifference> stages,
-    List<String> onlyInA,
-    List<String> onlyInB) {
+    double tolerance, List<StageDifference> stages, List<String> onlyInA, List<String> onlyInB) {
   public StageComparison {
     stages = List.copyOf(stages);
     onlyInA = List.copyOf(onlyInA);
@@ -82,8 +79,7 @@ public record StageComparison(
   }
 
   /** Those of one that the other lacks. */
-  private static List<String> missing(
-      Collection<String> one, Collection<String> other) {
+  private static List<String> missing(Collection<String> one, Collection<String> other) {
     return one.stream().filter(name -> !other.contains(name)).toList();
   }
 }

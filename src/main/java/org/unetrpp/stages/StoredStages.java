@@ -219,9 +219,7 @@ public final class StoredStages {
 
   private static Map<String, Stored> arrayVolumes(Name stage, Path file) throws IOException {
     NumpyFile.Array array =
-        file.toString().endsWith(ZIPPED)
-            ? NumpyFile.readZipped(file, ARRAY)
-            : NumpyFile.read(file);
+        file.toString().endsWith(ZIPPED) ? NumpyFile.readZipped(file, ARRAY) : NumpyFile.read(file);
     List<Integer> shape = array.shape();
     if (shape.size() < 3 || shape.size() > 4 || array.values().length == 0) {
       throw new InvalidFileException(

@@ -59,8 +59,7 @@ public record VolumeDifference(
         a.affine() == null
             || b.affine() == null
             || a.affine().isCloseTo(b.affine(), SAME_MILLIMETERS);
-    String grid =
-        samePlace ? null : "affines differ: %s | %s".formatted(a.affine(), b.affine());
+    String grid = samePlace ? null : "affines differ: %s | %s".formatted(a.affine(), b.affine());
     float[] x = a.voxels();
     float[] y = b.voxels();
     long differing = 0;
@@ -75,7 +74,8 @@ public record VolumeDifference(
         largest = voxel;
       }
       if (difference > 0) {
-        relative = Math.max(relative, difference / Math.max(Math.abs(x[voxel]), Math.abs(y[voxel])));
+        relative =
+            Math.max(relative, difference / Math.max(Math.abs(x[voxel]), Math.abs(y[voxel])));
       }
       if (difference > tolerance) {
         differing++;
