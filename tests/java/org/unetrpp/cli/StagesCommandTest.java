@@ -126,7 +126,7 @@ class StagesCommandTest {
     }
     CommandRun run = CommandRun.of("compare", a, b);
     assertThat(run.exitCode()).as(run.errorText()).isZero();
-    assertThat(run.out()).contains("the runs are equal in all 9 stages that both have");
+    assertThat(run.out()).contains("the runs are equal in every stage that both have (9)");
   }
 
   @Test
@@ -213,7 +213,7 @@ class StagesCommandTest {
     assertThat(equal.exitCode()).as(equal.errorText()).isZero();
     assertThat(equal.out())
         .contains(
-            "the runs are equal in all 1 stages that both have",
+            "the runs are equal in every stage that both have (1)",
             "only the second run has: 01-read, 02-crop, 03-transposed, 04-resampled, 06-locations");
     both[7] += 0.5f;
     both[9] += 0.25f;

@@ -45,7 +45,7 @@ class NormalizationTest {
     // (-958 - 82.95177) / 136.94818 and so on
     assertThat(voxels)
         .containsExactly(
-            new float[] {-7.6010631f, -7.6010631f, 0, 0.0952815f, 1.7747459f, 1.7747459f},
+            new float[] {-7.601063f, -7.601063f, 0, 0.0952786f, 1.774746f, 1.774746f},
             Offset.offset(1e-6f));
   }
 

@@ -32,7 +32,7 @@ record ComparisonReport(StageComparison comparison) {
       lines.addAll(details(first.get()));
     } else {
       lines.add(
-          "the runs are equal in all %d stages that both have%s"
+          "the runs are equal in every stage that both have (%d)%s"
               .formatted(
                   comparison.stages().size(),
                   comparison.tolerance() > 0 ? ", within " + number(comparison.tolerance()) : ""));

@@ -74,8 +74,7 @@ public record VolumeDifference(
         largest = voxel;
       }
       if (difference > 0) {
-        relative =
-            Math.max(relative, difference / Math.max(Math.abs(x[voxel]), Math.abs(y[voxel])));
+        relative = Math.max(relative, relative(difference, x[voxel], y[voxel]));
       }
       if (difference > tolerance) {
         differing++;
@@ -100,6 +99,12 @@ public record VolumeDifference(
     }
     double difference = Math.abs((double) x - y);
     return Double.isNaN(difference) ? Double.POSITIVE_INFINITY : difference;
+  }
+
+  private static double relative(double difference, float x, float y) {
+    return Double.isInfinite(difference)
+        ? difference
+        : difference / Math.max(Math.abs(x), Math.abs(y));
   }
 
   private static @Nullable Place place(
