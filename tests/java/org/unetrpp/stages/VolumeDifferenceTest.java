@@ -3,6 +3,7 @@ package org.unetrpp.stages;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.unetrpp.grid.Extents;
@@ -20,6 +21,10 @@ class VolumeDifferenceTest {
     return new StoredStages.Stored(new Extents(2, 1, voxels.length / 2), affine, voxels);
   }
 
+  private static VolumeDifference.Place place(VolumeDifference.@Nullable Place found) {
+    return Objects.requireNonNull(found);
+  }
+
   @Test
   void firstAndLargestDifferenceAreFound() {
     VolumeDifference found =
@@ -29,14 +34,12 @@ class VolumeDifferenceTest {
     assertThat(found.differing()).isEqualTo(2);
     assertThat(found.largestAbsolute()).isEqualTo(3);
     assertThat(found.largestRelative()).isCloseTo(3 / 8.0, within(1e-15));
-    assertThat(found.first()).isNotNull();
-    assertThat(found.first().index()).isEqualTo(new Extents(0, 0, 1));
-    assertThat(found.first().millimeters()).containsExactly(2, 0, 0);
-    assertThat(found.largest()).isNotNull();
-    assertThat(found.largest().index()).isEqualTo(new Extents(1, 0, 1));
-    assertThat(found.largest().millimeters()).containsExactly(2, 0, 4);
-    assertThat(found.largest().a()).isEqualTo(5);
-    assertThat(found.largest().b()).isEqualTo(8);
+    assertThat(place(found.first()).index()).isEqualTo(new Extents(0, 0, 1));
+    assertThat(place(found.first()).millimeters()).containsExactly(2, 0, 0);
+    assertThat(place(found.largest()).index()).isEqualTo(new Extents(1, 0, 1));
+    assertThat(place(found.largest()).millimeters()).containsExactly(2, 0, 4);
+    assertThat(place(found.largest()).a()).isEqualTo(5);
+    assertThat(place(found.largest()).b()).isEqualTo(8);
   }
 
   @Test
@@ -61,7 +64,6 @@ class VolumeDifferenceTest {
     StoredStages.Stored unknown = stored(new float[] {1, 3}, null);
     assertThat(VolumeDifference.of("0000", known, unknown, 1).isEqual()).isTrue();
     VolumeDifference found = VolumeDifference.of("0000", unknown, known, 0);
-    assertThat(found.first()).isNotNull();
-    assertThat(found.first().millimeters()).containsExactly(0, 0, 4);
+    assertThat(place(found.first()).millimeters()).containsExactly(0, 0, 4);
   }
 }
