@@ -50,9 +50,10 @@ class LayeringTest {
       loss              : backend tensor memory grid
       optim             : nn tensor backend memory
       planning          : dataset augmentation inference model pipeline image files grid
+      stages            : planning pipeline weights image files grid
       training          : drawing planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       benchmark         : training planning sampling loss engine model nn tensor backend memory grid
-      cli               : benchmark preview training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
+      cli               : stages benchmark preview training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       convert           : cli inference pipeline model nn weights image files grid
       """;
 

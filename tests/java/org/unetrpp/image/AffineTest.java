@@ -21,6 +21,14 @@ class AffineTest {
   }
 
   @Test
+  void afterAppliesTheOtherFirst() {
+    Affine first = Affine.ofRows(2, 0, 0, 1, 0, 0, 3, -4, 0, 1, 0, 5);
+    double[] between = first.apply(7, 8, 9);
+    assertThat(OBLIQUE.after(first).apply(7, 8, 9))
+        .containsExactly(OBLIQUE.apply(between[0], between[1], between[2]), within(1e-12));
+  }
+
+  @Test
   void inverseLeadsBack() {
     double[] millimeters = OBLIQUE.apply(5, 7, 11);
     double[] voxel = OBLIQUE.inverse().apply(millimeters[0], millimeters[1], millimeters[2]);

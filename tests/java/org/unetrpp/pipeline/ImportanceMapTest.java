@@ -4,12 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.gson.JsonObject;
 import java.util.List;
+import java.util.stream.Stream;
 import org.assertj.core.data.Offset;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.unetrpp.grid.Extents;
 
 class ImportanceMapTest {
@@ -36,6 +38,15 @@ class ImportanceMapTest {
     }
     assertThat(total).isCloseTo(sum, Offset.offset(1e-6 * sum / 1000));
     assertThat(map[((depth / 2) * height + height / 2) * width + width / 2]).isEqualTo(1);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"8x8x8", "40x56x40", "16x32x24"})
+  void everyPatchDivisibleBy8HasTheSameFirstCorner(String patch) {
+    float[] map =
+        ImportanceMap.of(
+            Extents.of(Stream.of(patch.split("x", -1)).mapToInt(Integer::parseInt).toArray()));
+    assertThat(map[0]).isCloseTo(3.7751344e-11f, Percentage.withPercentage(1e-5));
   }
 
   @ParameterizedTest

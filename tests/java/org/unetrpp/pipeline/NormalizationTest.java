@@ -33,6 +33,22 @@ class NormalizationTest {
         .containsExactly(Vectors.floats(VECTOR, "ctDouble"));
   }
 
+  /** The published statistics of the abdominal data set. */
+  @Test
+  void abdominalCtIsClippedToItsPercentiles() {
+    var statistics = new IntensityStatistics(82.95177, 136.94818, -958, 326);
+    var plan = new ChannelPlan("CT", NormalizationScheme.CT, false, statistics);
+    float[] voxels = {-1024, -958, 82.95177f, 96, 326, 2914};
+    try (Workers workers = Workers.of(1)) {
+      Normalization.apply(voxels, plan, null, Precision.FLOAT, workers);
+    }
+    // (-958 - 82.95177) / 136.94818 and so on
+    assertThat(voxels)
+        .containsExactly(
+            new float[] {-7.601063f, -7.601063f, 0, 0.0952786f, 1.774746f, 1.774746f},
+            Offset.offset(1e-6f));
+  }
+
   @Test
   void outsideOfTheMaskIsZero() {
     assertThat(normalized(NormalizationScheme.CT, MASK, Precision.DOUBLE))

@@ -112,6 +112,23 @@ class VolumeSegmentationTest {
           VolumeSegmentation.run(image, plan, network, settings, false, workers, new StageClock());
       assertThat(result.labels()).isEqualTo(expected);
       assertThat(result.probabilities()).isEmpty();
+      for (boolean takesProbabilities : new boolean[] {false, true}) {
+        VolumeSegmentation.Result staged =
+            StagedSegmentation.run(
+                image,
+                plan,
+                network,
+                settings,
+                takesProbabilities,
+                _ -> {},
+                workers,
+                new StageClock());
+        assertThat(staged.labels()).isEqualTo(expected);
+        assertThat(staged.probabilities()).hasSize(takesProbabilities ? CLASSES : 0);
+        for (int label = 0; label < staged.probabilities().size(); label++) {
+          assertThat(staged.probabilities().get(label)).isEqualTo(probabilities.get(label));
+        }
+      }
     }
   }
 

@@ -70,6 +70,14 @@ class PublishedPlannerTest {
     assertThat(full.batch()).isEqualTo(2);
     assertThat(full.pools()).isEqualTo(new Extents(3, 5, 5));
     assertThat(full.sliceWise()).isTrue();
+    assertThat(
+            PublishedPlanner.Pooling.of(full.spacing().toArray(), full.patch().toArray()).levels())
+        .containsExactly(
+            new Extents(1, 2, 2),
+            Extents.cube(2),
+            Extents.cube(2),
+            Extents.cube(2),
+            new Extents(1, 2, 2));
     PublishedPlanner.Stage low = planner.lowResolution().orElseThrow();
     assertSpacing(low, 3.21640606, 1.61430703, 1.61430703);
     assertThat(low.medianShape()).isEqualTo(new Extents(138, 240, 240));

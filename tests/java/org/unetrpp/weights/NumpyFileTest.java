@@ -10,6 +10,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -35,6 +37,26 @@ class NumpyFileTest {
       assertThat(read.shape()).isEqualTo(shape);
       assertThat(read.values()).containsExactly(values);
     }
+  }
+
+  @Test
+  void arraysOfAnArchiveReadTheSame() throws IOException {
+    Path plain = folder.resolve("x.npy");
+    NumpyFile.write(plain, new NumpyFile.Array(List.of(2, 3), new float[] {1, 2, 3, 4, 5, 6.5f}));
+    Path archive = folder.resolve("x.npz");
+    try (ZipOutputStream out = new ZipOutputStream(Files.newOutputStream(archive))) {
+      out.putNextEntry(new ZipEntry("data.npy"));
+      Files.copy(plain, out);
+    }
+    NumpyFile.Array read = NumpyFile.readZipped(archive, "data");
+    assertThat(read.shape()).containsExactly(2, 3);
+    assertThat(read.values()).containsExactly(1, 2, 3, 4, 5, 6.5f);
+    assertThatThrownBy(() -> NumpyFile.readZipped(archive, "softmax"))
+        .isInstanceOf(InvalidFileException.class)
+        .hasMessage(archive + ": holds no array 'softmax'");
+    assertThatThrownBy(() -> NumpyFile.readZipped(plain, "data"))
+        .isInstanceOf(InvalidFileException.class)
+        .hasMessageContaining(plain + ": no valid .npz file");
   }
 
   @Test

@@ -30,6 +30,7 @@ import org.unetrpp.pipeline.ChannelPlan;
 import org.unetrpp.pipeline.Mirroring;
 import org.unetrpp.pipeline.SlidingWindow;
 import org.unetrpp.preview.Preview;
+import org.unetrpp.stages.StageFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -135,8 +136,19 @@ final class SegmentCommand extends Subcommand {
               + "nothing.")
   private boolean estimateOnly;
 
+  @Option(
+      names = "--dump-stages",
+      paramLabel = "DIR",
+      description =
+          "Also write every stage of a case as NIfTI, with its parameters as JSON, into a new folder "
+              + "(of several cases, DIR/CASE), for 'unetrpp compare'; with --save-probabilities also "
+              + "those of what the network sees. Every stage is held whole: three times the image, "
+              + "twice the resampled image, and its sums, 4 bytes a class and voxel.")
+  private @Nullable Path dumpFolder;
+
   private final EmbeddedModels models;
   private @Nullable VolumesFile volumesFile;
+  private int caseCount;
 
   SegmentCommand(EmbeddedModels models) {
     this.models = models;
@@ -144,6 +156,11 @@ final class SegmentCommand extends Subcommand {
 
   @Override
   public Integer call() throws IOException {
+    if (dumpFolder != null && maxBytes != null) {
+      throw new ParameterException(
+          command.commandLine(),
+          "--max-memory does not know what --dump-stages takes; give one of them");
+    }
     try (Segmenter segmenter = openModel()) {
       int channels = segmenter.description().architecture().inputChannels();
       List<CaseFiles> cases = CaseFiles.find(inputs, channels);
@@ -155,6 +172,7 @@ final class SegmentCommand extends Subcommand {
         targets.requireOwn(volumes, cases);
         volumesFile = VolumesFile.create(volumes);
       }
+      caseCount = cases.size();
       return forEachCase(cases, (files, counter) -> segment(segmenter, files, targets, counter));
     }
   }
@@ -232,8 +250,11 @@ final class SegmentCommand extends Subcommand {
     long read = System.nanoTime();
 
     List<Volume> probabilities = new ArrayList<>();
+    SegmentationOptions options = options(header.geometry(), probabilities, counter);
     SegmentationReport report =
-        segmenter.report(channels, options(header.geometry(), probabilities, counter));
+        dumpFolder == null
+            ? segmenter.report(channels, options)
+            : dump(segmenter, files, channels, options, dumpFolder);
     LabelVolume labels = report.labels();
     long segmented = System.nanoTime();
     Path target = targets.labels(files);
@@ -263,6 +284,25 @@ final class SegmentCommand extends Subcommand {
             String.format(Locale.ROOT, "%s%s: %.1f s", counter, files.name(), seconds(start, end)),
             details,
             fields(files, target, seconds(start, end), times, measures));
+  }
+
+  /** Segments a case and writes its stages. */
+  private SegmentationReport dump(
+      Segmenter segmenter,
+      CaseFiles files,
+      List<Volume> channels,
+      SegmentationOptions options,
+      Path folder)
+      throws IOException {
+    StageFolder stages =
+        StageFolder.create(
+            caseCount == 1 ? folder : folder.resolve(files.name()),
+            files.name(),
+            files.files(),
+            channels.getFirst().geometry());
+    SegmentationReport report = segmenter.report(channels, options, stages);
+    stages.finish();
+    return report;
   }
 
   private static double seconds(long from, long to) {

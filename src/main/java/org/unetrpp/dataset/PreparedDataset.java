@@ -31,7 +31,7 @@ import org.unetrpp.weights.TensorFile;
  * only if the preprocessing, the labels, or the case's own files have changed.
  */
 public final class PreparedDataset implements AutoCloseable {
-  private static final String FORMAT = "prepared case 1";
+  private static final String FORMAT = "prepared case 2";
   private static final String ENDING = ".safetensors";
 
   private final Path cache;
@@ -158,7 +158,7 @@ public final class PreparedDataset implements AutoCloseable {
       short[] classes = classes(files.label(), image, recipe.labelValues());
       LabeledCase prepared =
           Preprocessing.runLabeled(image, classes, recipe.preprocessing(), workers);
-      List<int[]> locations = ClassLocations.of(prepared.labels(), recipe.labelValues().size());
+      List<int[]> locations = ClassLocations.of(prepared.labels(), recipe.labelValues());
       PreparedFile.write(target, prepared, locations, origin);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -177,7 +177,7 @@ public final class PreparedDataset implements AutoCloseable {
     return origin.toString();
   }
 
-  private static MultiChannelImage image(DatasetCase files, int channels) throws IOException {
+  static MultiChannelImage image(DatasetCase files, int channels) throws IOException {
     List<Volume> volumes = new ArrayList<>();
     for (Path path : files.images()) {
       volumes.addAll(Nifti.open(path).volumes());
@@ -201,7 +201,7 @@ public final class PreparedDataset implements AutoCloseable {
     }
   }
 
-  private static short[] classes(Path path, MultiChannelImage image, List<Integer> values)
+  static short[] classes(Path path, MultiChannelImage image, List<Integer> values)
       throws IOException {
     float[] voxels = Nifti.open(path).volumes().getFirst().voxels();
     if (voxels.length != image.extents().voxels()) {

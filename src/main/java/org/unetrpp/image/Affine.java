@@ -67,6 +67,16 @@ public final class Affine {
     return entries[row * COLUMNS + column];
   }
 
+  /** The affine that applies {@code first} and then this one. */
+  public Affine after(Affine first) {
+    RealMatrix product = fourByFour().multiply(first.fourByFour());
+    double[] result = new double[ROWS * COLUMNS];
+    for (int row = 0; row < ROWS; row++) {
+      System.arraycopy(product.getRow(row), 0, result, row * COLUMNS, COLUMNS);
+    }
+    return ofRows(result);
+  }
+
   /** Millimeters to the right, anterior and superior of the voxel index (i, j, k). */
   public double[] apply(double i, double j, double k) {
     double[] millimeters = new double[ROWS];

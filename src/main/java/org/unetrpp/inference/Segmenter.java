@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.engine.Device;
 import org.unetrpp.engine.Engine;
@@ -17,8 +18,11 @@ import org.unetrpp.memory.DType;
 import org.unetrpp.model.Architecture;
 import org.unetrpp.nn.Parameters;
 import org.unetrpp.pipeline.MultiChannelImage;
+import org.unetrpp.pipeline.PipelineStage;
 import org.unetrpp.pipeline.Progress;
 import org.unetrpp.pipeline.StageClock;
+import org.unetrpp.pipeline.StageListener;
+import org.unetrpp.pipeline.StagedSegmentation;
 import org.unetrpp.pipeline.VolumeSegmentation;
 import org.unetrpp.pipeline.Workers;
 
@@ -148,7 +152,16 @@ public final class Segmenter implements AutoCloseable {
 
   /** As {@link #segment}, and how long its stages took. */
   public SegmentationReport report(List<Volume> channels, SegmentationOptions options) {
-    return whileOpen(() -> run(channels, options));
+    return whileOpen(() -> run(channels, options, null));
+  }
+
+  /**
+   * As {@link #report(List, SegmentationOptions)}, and hands every stage to a listener, which takes
+   * more memory than {@link #peakBytes} says: see {@link StagedSegmentation}.
+   */
+  public SegmentationReport report(
+      List<Volume> channels, SegmentationOptions options, StageListener stages) {
+    return whileOpen(() -> run(channels, options, stages));
   }
 
   private <T> T whileOpen(Supplier<T> work) {
@@ -163,27 +176,42 @@ public final class Segmenter implements AutoCloseable {
     }
   }
 
-  private SegmentationReport run(List<Volume> channels, SegmentationOptions options) {
+  private SegmentationReport run(
+      List<Volume> channels, SegmentationOptions options, @Nullable StageListener stages) {
     MultiChannelImage image = image(channels);
     SegmentationOptions.ProbabilityListener listener = options.probabilities();
     StageClock clock = new StageClock();
     VolumeSegmentation.Result result;
     try (Workers workers = new Workers(threads, options.cancelled(), options.progress())) {
       result =
-          VolumeSegmentation.run(
-              image,
-              description.preprocessing(),
-              predictor,
-              options.window(),
-              listener != null,
-              workers,
-              clock);
+          stages == null
+              ? VolumeSegmentation.run(
+                  image,
+                  description.preprocessing(),
+                  predictor,
+                  options.window(),
+                  listener != null,
+                  workers,
+                  clock)
+              : StagedSegmentation.run(
+                  image,
+                  description.preprocessing(),
+                  predictor,
+                  options.window(),
+                  listener != null,
+                  stages,
+                  workers,
+                  clock);
     }
     for (int label = 0; listener != null && label < result.probabilities().size(); label++) {
       listener.accept(description.labels().get(label), result.probabilities().get(label));
     }
     LabelVolume labels =
         new LabelVolume(channels.getFirst().geometry(), toLabelValues(result.labels()));
+    if (stages != null) {
+      List<Integer> values = description.labels().stream().map(LabelClass::value).toList();
+      stages.accept(PipelineStage.ofLabels(labels.labels(), image.extents(), values));
+    }
     return new SegmentationReport(labels, StageTimes.of(clock));
   }
 

@@ -111,6 +111,18 @@ final class AxisKernel {
     return spline;
   }
 
+  /** What it does, in words. */
+  String description() {
+    if (isIdentity()) {
+      return "kept";
+    }
+    return switch (taps) {
+      case 1 -> "nearest";
+      case 2 -> "linear";
+      default -> spline ? "cubic B-spline" : "cubic convolution";
+    };
+  }
+
   /** How many samples or coefficients the indices count. */
   int rows() {
     return spline ? from + 2 * PADDING : from;

@@ -57,10 +57,11 @@ public final class Normalization {
    * @param plan how
    * @param mask the voxels that count, needed where the plan uses the mask
    * @param precision type of the arithmetic
+   * @return what was done to each voxel that counts
    * @throws IllegalArgumentException if the plan uses a mask and there is none, or if the scheme
    *     needs voxels inside the bounds and they are none or all alike
    */
-  public static void apply(
+  static Scale apply(
       float[] voxels,
       ChannelPlan plan,
       @Nullable VoxelMask mask,
@@ -87,6 +88,7 @@ public final class Normalization {
             clearOutside(voxels, used, from, to);
           }
         });
+    return scale;
   }
 
   private static void clearOutside(float[] voxels, VoxelMask mask, int from, int to) {
@@ -124,7 +126,7 @@ public final class Normalization {
   }
 
   /** {@code (clip(x, low, high) - mean) / sd}. */
-  private record Scale(double low, double high, double mean, double sd) {
+  record Scale(double low, double high, double mean, double sd) {
     static Scale of(IntensityStatistics statistics) {
       return new Scale(
           statistics.percentile005(),

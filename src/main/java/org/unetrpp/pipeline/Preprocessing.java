@@ -50,16 +50,73 @@ public final class Preprocessing {
   public static LabeledCase runLabeled(
       MultiChannelImage image, short[] classes, PreprocessingPlan plan, Workers workers) {
     requireChannels(image, plan);
-    if (classes.length != image.extents().voxels()) {
-      throw new IllegalArgumentException(
-          "%d labels, expected one for each voxel of %s"
-              .formatted(classes.length, image.extents()));
-    }
+    requireClasses(image, classes);
     VoxelMask nonzero = Crop.nonzero(image, workers);
     Grid grid = Grid.of(image, nonzero.boundingBox(), plan);
     short[] labels = grid.labels(nonzero.withHolesFilled(), classes, workers);
     VoxelMask mask = plan.usesMask() ? grid.inside(labels) : null;
     return new LabeledCase(grid.channels(image, mask, workers), labels);
+  }
+
+  /**
+   * As {@link #run(MultiChannelImage, PreprocessingPlan, Workers)}, and hands the image as it was
+   * read, cropped, transposed, resampled and normalized to a listener, which takes memory for two
+   * copies of the image more.
+   */
+  public static PreprocessedCase run(
+      MultiChannelImage image, PreprocessingPlan plan, StageListener listener, Workers workers) {
+    return runStaged(image, null, plan, listener, workers).image();
+  }
+
+  /** As {@link #runLabeled}, with the stages of the image and of the labels for a listener. */
+  public static LabeledCase runLabeled(
+      MultiChannelImage image,
+      short[] classes,
+      PreprocessingPlan plan,
+      StageListener listener,
+      Workers workers) {
+    requireClasses(image, classes);
+    return runStaged(image, classes, plan, listener, workers);
+  }
+
+  private static LabeledCase runStaged(
+      MultiChannelImage image,
+      short @Nullable [] classes,
+      PreprocessingPlan plan,
+      StageListener listener,
+      Workers workers) {
+    requireChannels(image, plan);
+    VoxelMask nonzero = Crop.nonzero(image, workers);
+    VoxelMask whole = nonzero.withHolesFilled();
+    Grid grid = Grid.of(image, nonzero.boundingBox(), plan);
+    boolean labeled = classes != null || plan.usesMask();
+    PreprocessingStages stages =
+        new PreprocessingStages(image, plan, grid.box, grid.resize(), grid.separateAxis, listener);
+    stages.read(classes);
+    stages.cropped(
+        Crop.crop(image, grid.box, workers).channels(),
+        labeled ? grid.cropped(whole, classes, AxisOrder.IDENTITY) : null,
+        nonzero,
+        whole.count());
+    stages.transposed(
+        grid.transposed(image, workers),
+        labeled ? grid.cropped(whole, classes, plan.transposeForward()) : null);
+    short[] labels = labeled ? grid.labels(whole, classes, workers) : null;
+    List<float[]> channels = new ArrayList<>();
+    for (float[] source : image.channels()) {
+      channels.add(grid.resampled(MemorySegment.ofArray(source), workers));
+    }
+    stages.resampled(channels, labels);
+    VoxelMask mask = labels != null && plan.usesMask() ? grid.inside(labels) : null;
+    List<Normalization.Scale> scales = new ArrayList<>();
+    for (int channel = 0; channel < channels.size(); channel++) {
+      ChannelPlan channelPlan = plan.channels().get(channel);
+      scales.add(
+          Normalization.apply(channels.get(channel), channelPlan, mask, grid.precision(), workers));
+    }
+    stages.normalized(channels, labels, scales, grid.precision());
+    return new LabeledCase(
+        new PreprocessedCase(channels, grid.geometry()), labels == null ? new short[0] : labels);
   }
 
   /**
@@ -84,6 +141,14 @@ public final class Preprocessing {
     PreprocessedCase whole = grid.channels(image, mask, workers);
     return new PreparedImage(
         new WindowedImage.Whole(whole.channels(), whole.extents()), whole.geometry());
+  }
+
+  private static void requireClasses(MultiChannelImage image, short[] classes) {
+    if (classes.length != image.extents().voxels()) {
+      throw new IllegalArgumentException(
+          "%d labels, expected one for each voxel of %s"
+              .formatted(classes.length, image.extents()));
+    }
   }
 
   private static void requireChannels(MultiChannelImage image, PreprocessingPlan plan) {
@@ -243,7 +308,8 @@ public final class Preprocessing {
     private float[] channel(
         float[] source, ChannelPlan channelPlan, @Nullable VoxelMask mask, Workers workers) {
       float[] resampled = resampled(MemorySegment.ofArray(source), workers);
-      Normalization.apply(resampled, channelPlan, mask, precision(), workers);
+      Normalization.Scale _ =
+          Normalization.apply(resampled, channelPlan, mask, precision(), workers);
       return resampled;
     }
 
@@ -251,8 +317,7 @@ public final class Preprocessing {
       AxisOrder order = plan.transposeForward();
       boolean transposes = !order.equals(AxisOrder.IDENTITY);
       if (transposes || from.equals(to)) {
-        float[] cropped = Transposition.copy(source, original, box, order, workers);
-        clearNaN(cropped);
+        float[] cropped = transposed(source, workers);
         return Resampling.image(cropped, from, to, separateAxis, plan.splineRule(), workers);
       }
       return Resampling.resize(
@@ -263,6 +328,19 @@ public final class Preprocessing {
           separateAxis,
           plan.splineRule(),
           workers);
+    }
+
+    /** The cropped channels in the network's order of axes. */
+    List<float[]> transposed(MultiChannelImage image, Workers workers) {
+      return image.channels().stream()
+          .map(channel -> transposed(MemorySegment.ofArray(channel), workers))
+          .toList();
+    }
+
+    private float[] transposed(MemorySegment source, Workers workers) {
+      float[] cropped = Transposition.copy(source, original, box, plan.transposeForward(), workers);
+      clearNaN(cropped);
+      return cropped;
     }
 
     private static void clearNaN(float[] voxels) {
@@ -286,19 +364,21 @@ public final class Preprocessing {
 
     /** Resampled labels: the classes or 0, and -1 for background outside of the mask. */
     short[] labels(VoxelMask whole, short @Nullable [] classes, Workers workers) {
-      return Resampling.labels(cropped(whole, classes), from, to, separateAxis, workers);
+      short[] cropped = cropped(whole, classes, plan.transposeForward());
+      return Resampling.labels(cropped, from, to, separateAxis, workers);
     }
 
-    private short[] cropped(VoxelMask whole, short @Nullable [] classes) {
+    /** Labels of the box, in an order of axes: the classes or 0, and -1 as {@link #labels} says. */
+    short[] cropped(VoxelMask whole, short @Nullable [] classes, AxisOrder order) {
       int[] strides = {original.height() * original.width(), original.width(), 1};
-      AxisOrder order = plan.transposeForward();
-      short[] labels = new short[Math.toIntExact(from.voxels())];
+      Extents extents = order.apply(box.extents());
+      short[] labels = new short[Math.toIntExact(extents.voxels())];
       int voxel = 0;
-      for (int depth = 0; depth < from.depth(); depth++) {
+      for (int depth = 0; depth < extents.depth(); depth++) {
         int slice = (box.origin().along(order.first()) + depth) * strides[order.first()];
-        for (int row = 0; row < from.height(); row++) {
+        for (int row = 0; row < extents.height(); row++) {
           int line = (box.origin().along(order.second()) + row) * strides[order.second()];
-          for (int column = 0; column < from.width(); column++) {
+          for (int column = 0; column < extents.width(); column++) {
             int along = (box.origin().along(order.third()) + column) * strides[order.third()];
             int index = slice + line + along;
             short label = classes == null ? INSIDE : classes[index];

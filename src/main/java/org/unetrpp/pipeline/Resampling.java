@@ -20,6 +20,9 @@ import org.unetrpp.image.Spacing;
 /// | labels | linear, each label's indicator by itself, at least 1/2 | nearest |
 /// | probabilities | linear | nearest |
 ///
+/// Where an indicator is exactly 1/2, as between two slices of a spacing that is 3/2 of the new,
+/// the label claims the voxel; the published program's rounding decides there, either way.
+///
 /// Where no extent changes, the input comes back as it is. Memory beside input and result: up to
 /// five slices a thread, and for a cubic B-spline across slices 8 bytes a source voxel.
 public final class Resampling {
@@ -58,6 +61,18 @@ public final class Resampling {
       return axisOfLargest(original);
     }
     return isAnisotropic(target) ? axisOfLargest(target) : OptionalInt.empty();
+  }
+
+  /** Why {@link #separateAxis} is what it is, in words. */
+  static String separateReason(Spacing original, Spacing target) {
+    String deciding = isAnisotropic(original) ? "spacing before" : "spacing after";
+    if (!isAnisotropic(original) && !isAnisotropic(target)) {
+      return "neither spacing is more than 3 times as large along one axis as along another";
+    }
+    String apart = deciding + " is more than 3 times as large along one axis as along another";
+    return separateAxis(original, target).isPresent()
+        ? apart
+        : apart + ", but is largest along several";
   }
 
   private static boolean isAnisotropic(Spacing spacing) {

@@ -8,14 +8,14 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** JSON for people: what fits on a line stands on one, and long lists fill their lines. */
-final class ReadableJson {
+public final class ReadableJson {
   private static final int LINE = 100;
   private static final String STEP = "  ";
 
   private ReadableJson() {}
 
   /** The text of a value, with a line break at its end. */
-  static String of(JsonElement value) {
+  public static String of(JsonElement value) {
     return text(value, "", 0) + "\n";
   }
 

@@ -1,6 +1,7 @@
 package org.unetrpp.weights;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -14,6 +15,9 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipException;
+import java.util.zip.ZipFile;
 import org.unetrpp.files.AtomicFile;
 import org.unetrpp.files.InvalidFileException;
 
@@ -25,6 +29,7 @@ import org.unetrpp.files.InvalidFileException;
 public final class NumpyFile {
   private static final byte[] MAGIC = {(byte) 0x93, 'N', 'U', 'M', 'P', 'Y'};
   private static final int ALIGNMENT = 64;
+  private static final int LARGEST_ENTRY = Integer.MAX_VALUE - 16;
   private static final Pattern ITEM =
       Pattern.compile(
           "'(descr|fortran_order|shape)'\\s*:\\s*"
@@ -69,6 +74,31 @@ public final class NumpyFile {
   public static Array read(Path path) throws IOException {
     try (Arena arena = Arena.ofConfined()) {
       return new NumpyFile(path, TensorFiles.map(path, arena)).read();
+    }
+  }
+
+  /**
+   * Reads an array of a {@code .npz} file as {@link #read} does.
+   *
+   * @param name of the array
+   * @throws InvalidFileException if the file is no archive, has no such array, or one that is
+   *     damaged, of another type, or larger than 2 GiB
+   */
+  public static Array readZipped(Path path, String name) throws IOException {
+    try (ZipFile archive = new ZipFile(path.toFile())) {
+      ZipEntry entry = archive.getEntry(name + ".npy");
+      if (entry == null) {
+        throw new InvalidFileException(path, "holds no array '%s'".formatted(name));
+      }
+      try (InputStream content = archive.getInputStream(entry)) {
+        byte[] bytes = content.readNBytes(LARGEST_ENTRY);
+        if (content.read() >= 0) {
+          throw new InvalidFileException(path, "array '%s' is over 2 GiB".formatted(name));
+        }
+        return new NumpyFile(path, MemorySegment.ofArray(bytes)).read();
+      }
+    } catch (ZipException e) {
+      throw new InvalidFileException(path, "no valid .npz file: " + e.getMessage(), e);
     }
   }
 
