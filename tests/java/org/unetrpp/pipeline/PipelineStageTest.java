@@ -206,7 +206,7 @@ class PipelineStageTest {
   }
 
   /** Two classes of the same probability. */
-  private record Halves(Extents patch) implements PatchPredictor {
+  private record Halves(Extents patch) implements FillingPredictor {
     @Override
     public int channels() {
       return 1;
@@ -218,7 +218,7 @@ class PipelineStageTest {
     }
 
     @Override
-    public void predict(MemorySegment input, MemorySegment probabilities) {
+    public void fill(MemorySegment input, MemorySegment probabilities) {
       for (long voxel = 0; voxel < 2 * patch.voxels(); voxel++) {
         probabilities.setAtIndex(JAVA_FLOAT, voxel, 0.5f);
       }
