@@ -53,7 +53,7 @@ class ArenaLayoutTest {
 
   @Test
   void placesAnswerTheRequestsThatWereNoted() {
-    Lifetimes lifetimes = new Lifetimes();
+    Lifetimes lifetimes = Lifetimes.ofNothing();
     ScopeStack scopes = new ScopeStack(lifetimes);
     allocateSome(scopes);
     assertThat(lifetimes.bytesInUse()).isZero();

@@ -6,28 +6,32 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Hands out addresses behind which there is no memory, and notes how long each block lives. What it
- * is asked for, a {@link PlacedAllocator} then answers with places in one piece of memory.
+ * Notes how long each block lives that it hands out. What it was asked for, a {@link
+ * PlacedAllocator} then answers with places in one piece of memory.
  */
 public final class Lifetimes implements Allocator {
-  /** Far from all memory, so that nothing mistakes an address for one in use. */
-  private static final long FIRST_ADDRESS = 1L << 62;
-
   private static final int LIVING = Integer.MAX_VALUE;
 
+  private final Allocator memory;
   private final List<ArenaLayout.Block> blocks = new ArrayList<>();
   private final Map<Long, Integer> living = new HashMap<>(); // blocks by address
-  private long nextAddress = FIRST_ADDRESS;
   private int events;
-  private long bytesInUse;
+
+  /** Of blocks of {@code memory}. */
+  public Lifetimes(Allocator memory) {
+    this.memory = memory;
+  }
+
+  /** Of blocks behind whose addresses there is no memory. */
+  public static Lifetimes ofNothing() {
+    return new Lifetimes(new Nothing());
+  }
 
   @Override
   public long allocate(long bytes) {
-    long address = nextAddress;
-    nextAddress += Math.max(1, bytes);
+    long address = memory.allocate(bytes);
     living.put(address, blocks.size());
     blocks.add(new ArenaLayout.Block(bytes, events++, LIVING));
-    bytesInUse += bytes;
     return address;
   }
 
@@ -38,16 +42,40 @@ public final class Lifetimes implements Allocator {
       throw new IllegalStateException("no block starts at address " + address);
     }
     blocks.set(block, new ArenaLayout.Block(bytes, blocks.get(block).born(), events++));
-    bytesInUse -= bytes;
+    memory.release(address, bytes);
   }
 
   @Override
   public long bytesInUse() {
-    return bytesInUse;
+    return memory.bytesInUse();
   }
 
   /** The blocks in the order of their allocation. */
   public List<ArenaLayout.Block> blocks() {
     return List.copyOf(blocks);
+  }
+
+  /** Addresses far from all memory, so that nothing mistakes one for one in use. */
+  private static final class Nothing implements Allocator {
+    private long next = 1L << 62;
+    private long bytesInUse;
+
+    @Override
+    public long allocate(long bytes) {
+      long address = next;
+      next += Math.max(1, bytes);
+      bytesInUse += bytes;
+      return address;
+    }
+
+    @Override
+    public void release(long address, long bytes) {
+      bytesInUse -= bytes;
+    }
+
+    @Override
+    public long bytesInUse() {
+      return bytesInUse;
+    }
   }
 }

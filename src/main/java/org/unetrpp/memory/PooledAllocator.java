@@ -2,9 +2,11 @@ package org.unetrpp.memory;
 
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
+import java.util.Objects;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -143,6 +145,18 @@ public class PooledAllocator implements Allocator, AutoCloseable {
   /** Bytes obtained, in use or kept for the next request. */
   public synchronized long bytesHeld() {
     return regions.stream().mapToLong(region -> region.bytes).sum();
+  }
+
+  /** Returns what nothing uses to where it came from, piece by piece as it was obtained. */
+  public synchronized void trim() {
+    Iterator<Region> all = regions.iterator();
+    while (all.hasNext()) {
+      Region region = all.next();
+      if (Objects.equals(region.free.get(region.address), region.bytes)) {
+        source.giveBack(region.address, region.bytes);
+        all.remove();
+      }
+    }
   }
 
   /**

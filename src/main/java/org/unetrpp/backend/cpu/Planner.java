@@ -58,7 +58,7 @@ final class Planner {
    * @param spent parameters that only plans will read from now on
    */
   Plan plan(ScopeStack scopes, Supplier<Buffer> computation, List<Buffer> spent) {
-    Lifetimes lifetimes = new Lifetimes();
+    Lifetimes lifetimes = Lifetimes.ofNothing();
     note(lifetimes, scopes, computation);
     for (Buffer buffer : spent) {
       if (packs.spend(buffer)) {

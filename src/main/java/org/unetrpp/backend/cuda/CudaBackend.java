@@ -5,6 +5,8 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.Boxes;
@@ -12,6 +14,7 @@ import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.MatrixView;
+import org.unetrpp.backend.Plan;
 import org.unetrpp.backend.Probe;
 import org.unetrpp.backend.TrainingBoxes;
 import org.unetrpp.backend.TrainingPrimitives;
@@ -344,6 +347,14 @@ public final class CudaBackend implements Backend {
   @Override
   public void normalizeColumns(MatrixView x) {
     columns.normalize(x, null);
+  }
+
+  @Override
+  public Plan plan(Supplier<Buffer> computation, List<Buffer> spent) {
+    if (!probe.equals(Probe.NONE)) {
+      throw new IllegalStateException("a plan shows a probe nothing");
+    }
+    return new CudaPlan(context, memory, computation);
   }
 
   @Override

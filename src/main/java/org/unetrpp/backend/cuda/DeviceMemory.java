@@ -1,5 +1,6 @@
 package org.unetrpp.backend.cuda;
 
+import java.util.function.Supplier;
 import org.unetrpp.backend.PackCache;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
 import org.unetrpp.memory.Allocator;
@@ -11,11 +12,15 @@ import org.unetrpp.memory.PooledAllocator;
  */
 final class DeviceMemory implements Allocator, AutoCloseable {
   private final Allocator results;
+  private Allocator allocator; // those, unless a plan places them
   private final PackCache packs;
+  private final Runnable trim;
   private final Runnable close;
 
-  private DeviceMemory(Allocator results, Allocator packed, Runnable close) {
+  private DeviceMemory(Allocator results, Allocator packed, Runnable trim, Runnable close) {
     this.results = results;
+    allocator = results;
+    this.trim = trim;
     this.close = close;
     packs = new PackCache(packed);
   }
@@ -27,6 +32,7 @@ final class DeviceMemory implements Allocator, AutoCloseable {
     return new DeviceMemory(
         results,
         packed,
+        results::trim,
         () -> {
           packed.close();
           results.close();
@@ -35,7 +41,7 @@ final class DeviceMemory implements Allocator, AutoCloseable {
 
   /** Every buffer the driver's own, so that a driver that guards its blocks guards each buffer. */
   static DeviceMemory unpooled(CudaDriver driver) {
-    return new DeviceMemory(new Direct(driver), new Direct(driver), () -> {});
+    return new DeviceMemory(new Direct(driver), new Direct(driver), () -> {}, () -> {});
   }
 
   private static final class Direct implements Allocator {
@@ -70,15 +76,36 @@ final class DeviceMemory implements Allocator, AutoCloseable {
     return packs;
   }
 
+  /** Memory for results, wherever they are allocated now. */
+  Allocator results() {
+    return results;
+  }
+
+  /** Gives the device back what no result uses. */
+  void trim() {
+    trim.run();
+  }
+
+  /** Lets {@code by} allocate results while {@code work} runs. */
+  <T> T allocating(Allocator by, Supplier<T> work) {
+    Allocator before = allocator;
+    allocator = by;
+    try {
+      return work.get();
+    } finally {
+      allocator = before;
+    }
+  }
+
   @Override
   public long allocate(long bytes) {
-    return results.allocate(bytes);
+    return allocator.allocate(bytes);
   }
 
   @Override
   public void release(long address, long bytes) {
     packs.invalidate(address, bytes);
-    results.release(address, bytes);
+    allocator.release(address, bytes);
   }
 
   @Override

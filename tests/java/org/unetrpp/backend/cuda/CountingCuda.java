@@ -1,0 +1,70 @@
+package org.unetrpp.backend.cuda;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.util.IdentityHashMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+import org.unetrpp.backend.cuda.driver.CudaDriver;
+import org.unetrpp.memory.DType;
+
+/** An emulated device that runs no kernel, and counts those of a recording by name. */
+public final class CountingCuda {
+  private static final long MEMORY = 16L << 30;
+
+  private final CudaDriver driver = new EmulatedDriver(MEMORY);
+  private final Map<Object, String> names = new IdentityHashMap<>(); // of kernels
+  private final Map<String, Integer> launches = new TreeMap<>();
+  private boolean recording;
+
+  /** A backend on the device. */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the caller closes it
+  public CudaBackend open(DType computeType) {
+    CudaDriver counting =
+        (CudaDriver)
+            Proxy.newProxyInstance(
+                CudaDriver.class.getClassLoader(),
+                new Class<?>[] {CudaDriver.class},
+                (_, method, arguments) -> invoke(method, arguments));
+    return new CudaBackend(counting, computeType);
+  }
+
+  private @Nullable Object invoke(Method method, Object @Nullable [] arguments) throws Throwable {
+    String kernel =
+        arguments == null || !method.getName().equals("launch") ? null : names.get(arguments[0]);
+    if (kernel != null) {
+      if (recording) {
+        launches.merge(kernel, 1, Integer::sum);
+      }
+      return null;
+    }
+    switch (method.getName()) {
+      case "beginCapture" -> {
+        recording = true;
+        launches.clear();
+      }
+      case "endCapture" -> recording = false;
+      default -> {}
+    }
+    Object result;
+    try {
+      result = method.invoke(driver, arguments);
+    } catch (InvocationTargetException e) {
+      throw e.getTargetException();
+    }
+    if (method.getName().equals("kernel")) {
+      names.put(Objects.requireNonNull(result), (String) Objects.requireNonNull(arguments)[1]);
+    }
+    return result;
+  }
+
+  /** Launches of each kernel in the last recording. */
+  public Map<String, Integer> launches() {
+    return Map.copyOf(launches);
+  }
+}
