@@ -43,6 +43,8 @@ class LayeringTest {
       inference         : engine pipeline model nn tensor backend memory weights image files grid
       drawing           : files
       preview           : drawing inference image files grid
+      figure            : preview drawing metrics inference image grid
+      report            : metrics
       metrics           : image pipeline grid
       augmentation      : pipeline grid
       dataset           : pipeline image weights files grid
@@ -52,7 +54,7 @@ class LayeringTest {
       planning          : dataset augmentation inference model pipeline image files grid
       training          : drawing planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       benchmark         : training planning sampling loss engine model nn tensor backend memory grid
-      cli               : benchmark preview training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
+      cli               : report figure drawing benchmark preview training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       convert           : cli inference pipeline model nn weights image files grid
       """;
 
