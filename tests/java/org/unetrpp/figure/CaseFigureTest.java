@@ -58,7 +58,9 @@ class CaseFigureTest {
     }
   }
 
-  /** Slice 3: liver right at (j, i) = (4, 4), false positive at 24 left, missed at 16, and mixed. */
+  /**
+   * Slice 3: liver right at (j, i) = (4, 4), false positive at 24 left, missed at 16, and mixed.
+   */
   private ComparedCase errors() {
     box(reference, 3, 4, 4, 6, 1);
     box(prediction, 3, 4, 4, 6, 1);
@@ -117,8 +119,7 @@ class CaseFigureTest {
   @Test
   void imageReferencePredictionAndErrorsStandSideBySide() {
     Picture picture = CaseFigure.draw(errors(), settings(1));
-    assertThat(picture.width())
-        .isEqualTo(4 * WIDTH + 3 * CaseFigure.GAP + 2 * CaseFigure.MARGIN);
+    assertThat(picture.width()).isEqualTo(4 * WIDTH + 3 * CaseFigure.GAP + 2 * CaseFigure.MARGIN);
     assertIsNear(pixel(picture, 0, 6, 6), Colors.gray(gray(6)));
     assertIsNear(pixel(picture, 1, 6, 6), tint(6, GREEN));
     assertIsNear(pixel(picture, 2, 6, 6), tint(6, GREEN));
@@ -162,8 +163,7 @@ class CaseFigureTest {
     int count = 0;
     for (int y = 0; y < 24 * SCALE; y++) {
       for (int x = 0; x < 12 * SCALE; x++) {
-        count +=
-            picture.at(left(3) + i * 2 * SCALE + x, TOP + j * 4 * SCALE + y) == color ? 1 : 0;
+        count += picture.at(left(3) + i * 2 * SCALE + x, TOP + j * 4 * SCALE + y) == color ? 1 : 0;
       }
     }
     return (double) count / (24 * SCALE * 12 * SCALE);
@@ -210,8 +210,7 @@ class CaseFigureTest {
   void rightIsAtTheLeftHoweverTheGridRuns(boolean flipped) {
     Geometry grid =
         flipped
-            ? new Geometry(
-                GRID.extents(), Affine.ofRows(2, 0, 0, 22, 0, -4, 0, 50, 0, 0, 5, -30))
+            ? new Geometry(GRID.extents(), Affine.ofRows(2, 0, 0, 22, 0, -4, 0, 50, 0, 0, 5, -30))
             : GRID;
     int side = flipped ? 30 : 4; // both toward the patient's right
     box(reference, 3, 10, side, 6, 1);
@@ -293,14 +292,13 @@ class CaseFigureTest {
 
   @Test
   void worstSliceIsThatWhichCostsMostDice() {
-    box(reference, 1, 0, 0, 20, 1); // of 400 voxels of the liver 30 are missed
+    box(reference, 1, 0, 0, 20, 1); // of 400 voxels of the liver 20 are missed
     box(prediction, 1, 0, 0, 20, 1);
     for (int i = 0; i < 20; i++) {
       prediction[1 * 1200 + i] = 0;
     }
     box(reference, 5, 3, 3, 2, 2); // all 4 of the spleen are
-    List<ChosenSlice> chosen =
-        ChosenSlice.of(compared(null), ViewDirection.AXIAL.plane(GRID), 2);
+    List<ChosenSlice> chosen = ChosenSlice.of(compared(null), ViewDirection.AXIAL.plane(GRID), 2);
     assertThat(chosen)
         .containsExactly(new ChosenSlice(5, "most errors"), new ChosenSlice(1, "most labels"));
   }
@@ -343,8 +341,7 @@ class CaseFigureTest {
   @ParameterizedTest
   @EnumSource(ViewDirection.class)
   void projectionAddsARowInEveryDirection(ViewDirection direction) {
-    FigureSettings with =
-        new FigureSettings(direction, 1, 128, null, false, true, Palette.DARK);
+    FigureSettings with = new FigureSettings(direction, 1, 128, null, false, true, Palette.DARK);
     FigureSettings without =
         new FigureSettings(direction, 1, 128, null, false, false, Palette.DARK);
     ComparedCase compared = errors();
@@ -393,12 +390,12 @@ class CaseFigureTest {
   void whatDoesNotBelongTogetherIsRefused() {
     LabelVolume labels = new LabelVolume(GRID, reference);
     Geometry other = new Geometry(new Extents(1, 1, 2), Affine.ofSpacing(new Spacing(1, 1, 1)));
-    assertThatThrownBy(() ->
-            new ComparedCase("c", null, labels, new LabelVolume(other, new byte[2]), CLASSES))
+    assertThatThrownBy(
+            () -> new ComparedCase("c", null, labels, new LabelVolume(other, new byte[2]), CLASSES))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("expected the grid of the reference");
-    assertThatThrownBy(() ->
-            new ComparedCase("c", new Volume(other, new float[2]), labels, labels, CLASSES))
+    assertThatThrownBy(
+            () -> new ComparedCase("c", new Volume(other, new float[2]), labels, labels, CLASSES))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageStartingWith("the image lies on ");
     reference[7] = 9;

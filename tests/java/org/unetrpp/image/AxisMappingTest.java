@@ -72,8 +72,7 @@ class AxisMappingTest {
     for (String other : List.of("RAS", "LPS", "SRP")) {
       Volume from = stored(codes);
       Volume to = stored(other);
-      Volume mapped =
-          AxisMapping.between(from.geometry(), to.geometry()).orElseThrow().apply(from);
+      Volume mapped = AxisMapping.between(from.geometry(), to.geometry()).orElseThrow().apply(from);
       assertThat(mapped.voxels()).isEqualTo(to.voxels());
       assertThat(mapped.geometry()).isEqualTo(to.geometry());
     }
@@ -108,8 +107,7 @@ class AxisMappingTest {
     double c = Math.cos(0.1);
     double s = Math.sin(0.1);
     Affine turned =
-        Affine.ofRows(
-            c, -2.5 * s, 0, OFFSET[0], s, 2.5 * c, 0, OFFSET[1], 0, 0, 0.7, OFFSET[2]);
+        Affine.ofRows(c, -2.5 * s, 0, OFFSET[0], s, 2.5 * c, 0, OFFSET[1], 0, 0, 0.7, OFFSET[2]);
     assertThat(AxisMapping.between(new Geometry(grid.extents(), turned), grid)).isEmpty();
   }
 

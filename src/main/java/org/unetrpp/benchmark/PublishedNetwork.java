@@ -44,10 +44,7 @@ public record PublishedNetwork(
     return Architecture.published(name)
         .map(architecture ->
             new PublishedNetwork(
-                name,
-                architecture,
-                BATCH_SIZES.getOrDefault(name, 2),
-                claims(name)));
+                name, architecture, BATCH_SIZES.getOrDefault(name, 2), claims(name)));
   }
 
   /** What the first table says that gives the size of the network. */

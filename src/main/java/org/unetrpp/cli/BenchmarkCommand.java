@@ -189,18 +189,12 @@ final class BenchmarkCommand extends Subcommand {
         machine = pass.describe();
         measured.add(
             new ClaimsReport.Measured(
-                network,
-                NetworkSize.of(network.architecture()),
-                steady(time(name, pass::run))));
+                network, NetworkSize.of(network.architecture()), steady(time(name, pass::run))));
       }
     }
     ClaimsReport report =
         new ClaimsReport(
-            machine,
-            device.precision(),
-            foreignLoad(use),
-            measured,
-            PublishedTable.all());
+            machine, device.precision(), foreignLoad(use), measured, PublishedTable.all());
     System.out.print(json ? report.json() : report.markdown());
     if (output != null) {
       write(output.resolve("claims.md"), report.markdown());

@@ -59,7 +59,10 @@ final class BenchmarkReport {
     NetworkSize size = NetworkSize.of(architecture);
     json.addProperty("parameters", size.parameters());
     json.addProperty("multiply_adds", size.multiplyAdds());
-    row("parameters", text("%.2f M", size.parameters() / MEGA), claim("%.2f M", Claims::parameters));
+    row(
+        "parameters",
+        text("%.2f M", size.parameters() / MEGA),
+        claim("%.2f M", Claims::parameters));
     row(
         "multiply-adds",
         text("%.2f G", size.multiplyAdds() / GIGA),

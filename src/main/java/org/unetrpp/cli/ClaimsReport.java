@@ -74,7 +74,8 @@ record ClaimsReport(
     StringBuilder text = new StringBuilder("# UNETR++: published figures and this machine\n\n");
     text.append("Measured on: ").append(cell(machine)).append(", ").append(precision);
     text.append(". Times are the median and range of one patch, image in, logits out.");
-    text.append(String.format(Locale.ROOT, " Other processes took %.0f %% of the", 100 * foreignLoad));
+    text.append(
+        String.format(Locale.ROOT, " Other processes took %.0f %% of the", 100 * foreignLoad));
     text.append(" processors.\nMultiply-adds count one for a multiplication and an addition, all");
     text.append(" heads, by the published rules, which call them FLOPs.\n\n## Networks\n\n");
     row(
@@ -141,7 +142,8 @@ record ClaimsReport(
     }
     List<Column> columns =
         COLUMNS.stream()
-            .filter(column -> table.results().stream().anyMatch(r -> column.figure.apply(r) != null))
+            .filter(
+                column -> table.results().stream().anyMatch(r -> column.figure.apply(r) != null))
             .toList();
     Set<String> classes =
         table.results().stream()
@@ -156,8 +158,7 @@ record ClaimsReport(
     rule(text, 1, columns.size() + classes.size());
     List<List<String>> cells = new ArrayList<>();
     columns.forEach(column -> cells.add(alike(table.results(), column.figure)));
-    classes.forEach(
-        name -> cells.add(alike(table.results(), result -> classes(result).get(name))));
+    classes.forEach(name -> cells.add(alike(table.results(), result -> classes(result).get(name))));
     for (int i = 0; i < table.results().size(); i++) {
       int line = i;
       row(
@@ -181,7 +182,8 @@ record ClaimsReport(
             .orElse(0);
     return results.stream()
         .map(figure::apply)
-        .map(value -> value == null ? NONE : String.format(Locale.ROOT, "%." + decimals + "f", value))
+        .map(value ->
+            value == null ? NONE : String.format(Locale.ROOT, "%." + decimals + "f", value))
         .toList();
   }
 
@@ -194,7 +196,8 @@ record ClaimsReport(
   }
 
   private static void row(StringBuilder text, String... cells) {
-    text.append(Stream.of(cells).map(ClaimsReport::cell).collect(Collectors.joining(" | ", "| ", " |\n")));
+    text.append(
+        Stream.of(cells).map(ClaimsReport::cell).collect(Collectors.joining(" | ", "| ", " |\n")));
   }
 
   /** The line under the headings: names to the left, numbers to the right. */
@@ -265,16 +268,7 @@ record ClaimsReport(
 
   private static void here(
       List<String> lines, String variant, String figure, double value, String unit, String source) {
-    add(
-        lines,
-        "",
-        variant,
-        PublishedTable.OWN_METHOD,
-        figure,
-        "",
-        shortest(value),
-        unit,
-        source);
+    add(lines, "", variant, PublishedTable.OWN_METHOD, figure, "", shortest(value), unit, source);
   }
 
   private static void add(List<String> lines, String... cells) {

@@ -93,14 +93,17 @@ record ComparedFiles(
     return mapping(image, volume, grid).apply(volume);
   }
 
-  private AxisMapping mapping(Path path, OnGrid volume, Geometry grid)
-      throws InvalidFileException {
+  private AxisMapping mapping(Path path, OnGrid volume, Geometry grid) throws InvalidFileException {
     return AxisMapping.between(volume.geometry(), grid)
         .orElseThrow(() ->
             new InvalidFileException(
                 path,
                 "%s voxels at %s are not those of %s, %s at %s; resample it to that grid"
                     .formatted(
-                        volume.extents(), volume.affine(), reference, grid.extents(), grid.affine())));
+                        volume.extents(),
+                        volume.affine(),
+                        reference,
+                        grid.extents(),
+                        grid.affine())));
   }
 }

@@ -75,7 +75,6 @@ record ReportFigures(
   }
 
   private static FigureSettings settings(int panel) {
-    return new FigureSettings(
-        ViewDirection.AXIAL, SLICES, panel, null, false, false, Palette.DARK);
+    return new FigureSettings(ViewDirection.AXIAL, SLICES, panel, null, false, false, Palette.DARK);
   }
 }

@@ -80,10 +80,7 @@ final class ReportOptions {
    * @param origin what was evaluated
    */
   void write(
-      EvaluationReport report,
-      List<LabelClass> labels,
-      Map<String, Path> found,
-      List<Entry> origin)
+      EvaluationReport report, List<LabelClass> labels, Map<String, Path> found, List<Entry> origin)
       throws IOException {
     if (page == null) {
       return;

@@ -95,7 +95,11 @@ public final class CaseFigure {
     int left = MARGIN + (inner - panels) / 2;
     for (int i = 0; i < contents.size(); i++) {
       String title = contents.get(i).title;
-      write(picture, title, left + i * (cell + GAP) + (cell - DOT * BitmapFont.width(title)) / 2, top);
+      write(
+          picture,
+          title,
+          left + i * (cell + GAP) + (cell - DOT * BitmapFont.width(title)) / 2,
+          top);
     }
     top += LINE;
     for (FigureRow row : rows) {
@@ -181,8 +185,7 @@ public final class CaseFigure {
   private static PixelLabels agreements(FigureRow row) {
     int[] values = new int[row.width() * row.height()];
     for (int i = 0; i < values.length; i++) {
-      Agreement agreement =
-          Agreement.of(row.reference().values()[i], row.prediction().values()[i]);
+      Agreement agreement = Agreement.of(row.reference().values()[i], row.prediction().values()[i]);
       values[i] = AGREEMENTS.indexOf(agreement);
     }
     return new PixelLabels(row.width(), row.height(), values);

@@ -47,7 +47,10 @@ record ChosenSlice(int index, String reason) {
     }
     return chosen.stream()
         .sorted(Comparator.comparingInt(ChosenSlice::index))
-        .map(slice -> new ChosenSlice(plane.nearestIsLast() ? slice.index : tally.slices() - 1 - slice.index, slice.reason))
+        .map(slice ->
+            new ChosenSlice(
+                plane.nearestIsLast() ? slice.index : tally.slices() - 1 - slice.index,
+                slice.reason))
         .toList();
   }
 

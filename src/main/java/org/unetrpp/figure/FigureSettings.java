@@ -9,7 +9,7 @@ import org.unetrpp.preview.ViewDirection;
  *
  * @param direction of the slices
  * @param slices how many at most, 1 or more
- * @param panelPixels of a panel's longest side, 64 to 2048
+ * @param panelPixels of a panel's longest side, 128 to 2048
  * @param window of the slices; null for one that fits the image
  * @param whole whether to show whole slices even where the labels take a small part
  * @param projection whether to add a row of maximum intensities
@@ -28,7 +28,7 @@ public record FigureSettings(
       new FigureSettings(ViewDirection.AXIAL, 3, 320, null, false, true, Palette.LIGHT);
 
   /** Panels have to be large enough for their letters, and memory for the picture. */
-  private static final int LEAST_PANEL = 64;
+  private static final int LEAST_PANEL = 128;
 
   private static final int LARGEST_PANEL = 2048;
 

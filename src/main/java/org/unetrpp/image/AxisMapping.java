@@ -52,8 +52,7 @@ public final class AxisMapping {
       double[] next = index(toSource, target, unit[0], unit[1], unit[2]);
       int along = 0;
       for (int i = 1; i < 3; i++) {
-        boolean longer =
-            Math.abs(next[i] - origin[i]) > Math.abs(next[along] - origin[along]);
+        boolean longer = Math.abs(next[i] - origin[i]) > Math.abs(next[along] - origin[along]);
         along = longer ? i : along;
       }
       int direction = next[along] > origin[along] ? 1 : -1;

@@ -14,7 +14,6 @@ import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
 import org.unetrpp.metrics.CaseEvaluation;
-import org.unetrpp.metrics.Convention;
 import org.unetrpp.metrics.Distribution;
 import org.unetrpp.metrics.Metric;
 import org.unetrpp.metrics.Settings;
@@ -92,11 +91,17 @@ public record EvaluationPage(
     List<Case> worstFirst = worstFirst();
     html.raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n");
     html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n");
-    html.element("title", TITLE).raw("<style>\n").raw(resource("page.css")).raw("</style></head>\n");
+    html.element("title", TITLE)
+        .raw("<style>\n")
+        .raw(resource("page.css"))
+        .raw("</style></head>\n");
     html.raw("<body><main>\n").element("h1", TITLE);
-    html.element("p", "%d case%s, %d class%s".formatted(
-        cases.size(), cases.size() == 1 ? "" : "s",
-        structures().size(), structures().size() == 1 ? "" : "es"));
+    html.element(
+        "p",
+        "%d case%s, %d class%s"
+            .formatted(
+                cases.size(), cases.size() == 1 ? "" : "s",
+                structures().size(), structures().size() == 1 ? "" : "es"));
     writeFailures(html);
     for (Metric metric : COLUMNS) {
       writeMetric(html, metric);
@@ -191,8 +196,7 @@ public record EvaluationPage(
 
   private void writeCases(Html html, List<Case> worstFirst) throws IOException {
     html.raw("<section>\n").element("h2", "Cases, worst first");
-    html.beginTable(
-        "By mean Dice", 2, List.of("Case", "Lowest class", "its Dice", "mean Dice"));
+    html.beginTable("By mean Dice", 2, List.of("Case", "Lowest class", "its Dice", "mean Dice"));
     for (Case evaluated : worstFirst) {
       Optional<StructureEvaluation> worst = evaluated.worst();
       html.row(
@@ -237,7 +241,8 @@ public record EvaluationPage(
     html.beginTable("A line a case and class", 2, headings);
     for (Case evaluated : cases) {
       for (StructureEvaluation structure : evaluated.evaluation().structures()) {
-        List<String> cells = new ArrayList<>(List.of(evaluated.name(), structure.structure().name()));
+        List<String> cells =
+            new ArrayList<>(List.of(evaluated.name(), structure.structure().name()));
         COLUMNS.forEach(metric -> cells.add(number(metric, structure.value(metric))));
         html.row(2, cells);
       }
@@ -260,9 +265,7 @@ public record EvaluationPage(
     html.element("li", "The volume error is that of the prediction less that of the reference.");
     html.element("li", undefinedRule());
     html.element("li", "The standard deviation is that of a sample (n - 1).");
-    html.element(
-        "li",
-        "The mean Dice of a case is that of the classes for which it is defined.");
+    html.element("li", "The mean Dice of a case is that of the classes for which it is defined.");
     html.raw("</ul></section>\n");
   }
 
@@ -290,8 +293,7 @@ public record EvaluationPage(
     return switch (metric) {
       case DICE -> "Dice";
       case HD95 -> "HD95 (" + unit + ")";
-      case SURFACE_DICE ->
-          "Surface Dice (%s %s)".formatted(shortest(settings().tolerance()), unit);
+      case SURFACE_DICE -> "Surface Dice (%s %s)".formatted(shortest(settings().tolerance()), unit);
       case VOLUME_ERROR_ML -> "Volume error (ml)";
       default -> metric.key();
     };

@@ -83,12 +83,17 @@ final class StripPlot {
     int bottom = TOP + ROW * rows.size();
     html.raw(
         "<figure><svg role=\"img\" viewBox=\"0 0 %d %d\" aria-label=\"%s\">\n"
-            .formatted(WIDTH, bottom + AXIS, Html.escape(title + " by class; values in the table")));
+            .formatted(
+                WIDTH, bottom + AXIS, Html.escape(title + " by class; values in the table")));
     for (int i = 0; i * tick <= largest * (1 + 1e-9); i++) {
       double value = i * tick;
       String x = x(value);
-      html.raw("<line class=\"grid\" x1=\"%s\" x2=\"%s\" y1=\"%d\" y2=\"%d\"/>".formatted(x, x, TOP, bottom));
-      html.raw("<text class=\"tick\" x=\"%s\" y=\"%d\">%s</text>\n".formatted(x, bottom + 16, label(value)));
+      html.raw(
+          "<line class=\"grid\" x1=\"%s\" x2=\"%s\" y1=\"%d\" y2=\"%d\"/>"
+              .formatted(x, x, TOP, bottom));
+      html.raw(
+          "<text class=\"tick\" x=\"%s\" y=\"%d\">%s</text>\n"
+              .formatted(x, bottom + 16, label(value)));
     }
     html.raw(
         "<text class=\"tick\" x=\"%d\" y=\"%d\">%s</text>\n"
