@@ -181,7 +181,7 @@ record ClaimsReport(
             .max()
             .orElse(0);
     return results.stream()
-        .map(figure::apply)
+        .map(figure)
         .map(value ->
             value == null ? NONE : String.format(Locale.ROOT, "%." + decimals + "f", value))
         .toList();

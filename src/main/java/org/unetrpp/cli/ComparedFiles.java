@@ -35,22 +35,36 @@ record ComparedFiles(
    *     a label that has no name
    */
   ComparedCase read(List<LabelClass> classes) throws IOException {
-    LabelVolume right = LabelPair.readLabels(reference);
-    LabelVolume said = LabelPair.readLabels(prediction);
-    said = mapping(prediction, said, right.geometry()).apply(said);
-    List<LabelClass> known = classes.isEmpty() ? found(right, said) : classes;
-    requireNames(reference, right, known);
-    requireNames(prediction, said, known);
-    return new ComparedCase(name, readImage(right.geometry()), right, said, known);
+    LabelPair.Labels labels = readLabels();
+    List<LabelClass> known = classes.isEmpty() ? found(labels) : classes;
+    requireNames(reference, labels.reference(), known);
+    requireNames(prediction, labels.prediction(), known);
+    return compared(labels, known);
   }
 
   /** The same, where labels without a class count as background. */
   ComparedCase readOnly(List<LabelClass> classes) throws IOException {
+    LabelPair.Labels labels = readLabels();
+    return compared(
+        new LabelPair.Labels(only(labels.prediction(), classes), only(labels.reference(), classes)),
+        classes);
+  }
+
+  private LabelPair.Labels readLabels() throws IOException {
     LabelVolume right = LabelPair.readLabels(reference);
     LabelVolume said = LabelPair.readLabels(prediction);
-    said = mapping(prediction, said, right.geometry()).apply(said);
+    AxisMapping mapping = mapping(prediction, said, right.geometry());
+    return new LabelPair.Labels(mapping.apply(said), right);
+  }
+
+  private ComparedCase compared(LabelPair.Labels labels, List<LabelClass> classes)
+      throws IOException {
     return new ComparedCase(
-        name, readImage(right.geometry()), only(right, classes), only(said, classes), classes);
+        name,
+        readImage(labels.reference().geometry()),
+        labels.reference(),
+        labels.prediction(),
+        classes);
   }
 
   private static LabelVolume only(LabelVolume volume, List<LabelClass> classes) {
@@ -63,9 +77,9 @@ record ComparedFiles(
     return new LabelVolume(volume.geometry(), labels);
   }
 
-  private static List<LabelClass> found(LabelVolume right, LabelVolume said) {
-    SortedSet<Integer> labels = ComparedCase.labels(right);
-    labels.addAll(ComparedCase.labels(said));
+  private static List<LabelClass> found(LabelPair.Labels volumes) {
+    SortedSet<Integer> labels = ComparedCase.labels(volumes.reference());
+    labels.addAll(ComparedCase.labels(volumes.prediction()));
     return labels.stream().map(label -> LabelClass.of(label, "label " + label)).toList();
   }
 

@@ -99,18 +99,24 @@ public final class AxisMapping {
     return new int[] {extents.width(), extents.height(), extents.depth()};
   }
 
-  /** The same intensities on the target grid. */
+  /** The same intensities on the target grid; the volume itself if that is its own. */
   public Volume apply(Volume volume) {
     requireSource(volume);
+    if (source.isCloseTo(target)) {
+      return volume;
+    }
     float[] from = volume.voxels();
     float[] to = new float[from.length];
     forEach((place, voxel) -> to[voxel] = from[place]);
     return new Volume(target, to);
   }
 
-  /** The same labels on the target grid. */
+  /** The same labels on the target grid; the volume itself if that is its own. */
   public LabelVolume apply(LabelVolume volume) {
     requireSource(volume);
+    if (source.isCloseTo(target)) {
+      return volume;
+    }
     byte[] from = volume.labels();
     byte[] to = new byte[from.length];
     forEach((place, voxel) -> to[voxel] = from[place]);

@@ -82,30 +82,34 @@ public final class Preview {
   }
 
   private Picture draw() {
-    List<SliceView> views =
+    List<Cell> cells =
         Arrays.stream(ViewDirection.values())
-            .map(direction -> view(direction.plane(image.geometry())))
+            .map(direction -> new Cell(direction.title(), view(direction.plane(image.geometry()))))
             .toList();
-    int width = views.stream().mapToInt(Preview::cellWidth).sum();
-    int cellHeight = 2 * MARGIN + views.stream().mapToInt(SliceView::height).max().orElse(0);
+    int width = cells.stream().mapToInt(Cell::width).sum();
+    int cellHeight =
+        2 * MARGIN + cells.stream().mapToInt(cell -> cell.view.height()).max().orElse(0);
     Legend legend = new Legend(width);
     Picture picture = new Picture(width, cellHeight + legend.height(), BACKGROUND);
     int left = 0;
-    for (int i = 0; i < views.size(); i++) {
-      drawCell(picture, left, cellHeight, views.get(i), ViewDirection.values()[i].title());
-      left += cellWidth(views.get(i));
+    for (Cell cell : cells) {
+      drawCell(picture, left, cellHeight, cell);
+      left += cell.width();
     }
     legend.drawOn(picture, cellHeight);
     return picture;
   }
 
-  private static int cellWidth(SliceView view) {
-    return Math.max(LEAST_CELL, view.width() + 2 * MARGIN);
+  /** A slice with room for its title and letters. */
+  private record Cell(String title, SliceView view) {
+    int width() {
+      return Math.max(LEAST_CELL, view.width() + 2 * MARGIN);
+    }
   }
 
-  private void drawCell(
-      Picture picture, int cellLeft, int cellHeight, SliceView view, String title) {
-    int left = cellLeft + (cellWidth(view) - view.width()) / 2;
+  private void drawCell(Picture picture, int cellLeft, int cellHeight, Cell cell) {
+    SliceView view = cell.view;
+    int left = cellLeft + (cell.width() - view.width()) / 2;
     int top = (cellHeight - view.height()) / 2;
     view.drawOn(picture, left, top, window, colors);
     int centerX = left + (view.width() - LETTER_WIDTH) / 2;
@@ -117,7 +121,7 @@ public final class Preview {
       picture.write(
           view.plane().letters().substring(edge, edge + 1), xs[edge], ys[edge], DOT, TEXT);
     }
-    picture.write(title, cellLeft + gap, gap, 1, TEXT);
+    picture.write(cell.title, cellLeft + gap, gap, 1, TEXT);
   }
 
   /** The slice with the most foreground, the middle one of several and of none. */
