@@ -311,7 +311,8 @@ class EvaluateCommandTest {
         .contains("liver&lt;b&gt;", "<h3>a</h3>", "<dd>" + images + "</dd>", "unetrpp ")
         .doesNotContain("liver<b>", "http", "No figure");
     assertThat(html.split("data:image/png;base64,", -1)).hasSize(3);
-    evaluate("--report", page, "--figures", 1);
+    run = evaluate("--report", page, "--figures", 1, "--classes", "1=one,1=same");
+    assertThat(run.exitCode()).as(run.errorText()).isZero();
     assertThat(Files.readString(page).split("data:image/png;base64,", -1)).hasSize(2);
   }
 

@@ -256,7 +256,7 @@ class CaseFigureTest {
     Picture picture = CaseFigure.draw(errors(), settings(1));
     // Below the panels, the caption and the marks of errors.
     int top = TOP + PANEL + CaseFigure.GAP + CaseFigure.LINE + CaseFigure.GAP;
-    assertThat(count(picture, CaseFigure.MARGIN, top, 42, 14, FALSE_POSITIVE)).isPositive();
+    assertThat(count(picture, CaseFigure.MARGIN, top, 28, 14, FALSE_POSITIVE)).isPositive();
     int classes = top + 2 * CaseFigure.LINE + CaseFigure.GAP;
     assertThat(count(picture, CaseFigure.MARGIN, classes, 14, 14, GREEN)).isEqualTo(14 * 14);
     int below = picture.height() - classes;
@@ -379,7 +379,9 @@ class CaseFigureTest {
             null,
             new LabelVolume(GRID, reference),
             new LabelVolume(GRID, prediction),
-            List.of(new LabelClass(1, "n".repeat(200), "#00c000")));
+            List.of(
+                new LabelClass(1, "n".repeat(200), "#00c000"),
+                new LabelClass(2, "spleen", "#8040ff")));
     Picture picture = CaseFigure.draw(compared, settings(1));
     int right = picture.width() - CaseFigure.MARGIN;
     int ink = Palette.LIGHT.ink();

@@ -109,7 +109,8 @@ final class ReportOptions {
   /** The color of each structure: that of its label or, of a region, its first. */
   private static List<String> colors(EvaluationReport report, List<LabelClass> labels) {
     Map<Integer, String> known =
-        labels.stream().collect(Collectors.toMap(LabelClass::value, LabelClass::color));
+        labels.stream()
+            .collect(Collectors.toMap(LabelClass::value, LabelClass::color, (first, _) -> first));
     return report.summary().structures().stream()
         .map(summary -> color(summary.structure(), known))
         .toList();

@@ -33,7 +33,7 @@ public final class CaseFigure {
   /** Share of an error's color between the lines of its hatching. */
   static final double ERROR_OPACITY = 0.55;
 
-  /** A caption or two columns of a legend fit into it. */
+  /** A caption and the legend of errors fit into it. */
   private static final int LEAST_WIDTH = 640;
 
   /** The longest of the panels' titles fits into it. */

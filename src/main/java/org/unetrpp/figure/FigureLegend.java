@@ -19,10 +19,10 @@ final class FigureLegend {
   private static final int SWATCH = CaseFigure.TEXT_HEIGHT;
 
   /** Hatching needs more room than a color. */
-  private static final int HATCHED_SWATCH = 3 * SWATCH;
+  private static final int HATCHED_SWATCH = 2 * SWATCH;
 
   private static final int INDENT = SWATCH + CaseFigure.GAP;
-  private static final int COLUMN_GAP = 2 * CaseFigure.MARGIN;
+  private static final int COLUMN_GAP = 3 * CaseFigure.GAP;
 
   private final List<LabelClass> classes;
   private final List<String> texts;
