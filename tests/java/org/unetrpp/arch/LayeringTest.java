@@ -43,6 +43,8 @@ class LayeringTest {
       inference         : engine pipeline model nn tensor backend memory weights image files grid
       drawing           : files
       preview           : drawing inference image files grid
+      figure            : preview drawing metrics inference image grid
+      report            : metrics
       metrics           : image pipeline grid
       augmentation      : pipeline grid
       dataset           : pipeline image weights files grid
@@ -53,7 +55,7 @@ class LayeringTest {
       stages            : planning pipeline weights image files grid
       training          : drawing planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       benchmark         : training planning sampling loss engine model nn tensor backend memory grid
-      cli               : stages benchmark preview training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
+      cli               : stages report figure drawing benchmark preview training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       convert           : cli inference pipeline model nn weights image files grid
       """;
 

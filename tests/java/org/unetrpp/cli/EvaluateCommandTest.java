@@ -286,6 +286,7 @@ class EvaluateCommandTest {
         "--classes; 1=a,2=a; two classes or regions have the name a",
         "--regions; WT=1+x; region 'WT=1+x', expected NAME=LABEL+LABEL, such as WT=1+2+3,ET=3",
         "--tolerance; -1; tolerance is -1.0, expected 0 or more mm",
+        "--figures; -1; --figures is -1, expected 0 or more",
         "--threads; 0; --threads is 0, expected 1 or more",
       })
   void optionsThatMeanNothingAreRefused(String option, String value, String message)
@@ -294,6 +295,50 @@ class EvaluateCommandTest {
     CommandRun run = evaluate(option, value);
     assertThat(run.exitCode()).isEqualTo(ExitCode.USAGE);
     assertThat(run.err()).contains("error: " + message);
+  }
+
+  @Test
+  void reportHoldsTablesPlotsAndFigures() throws IOException {
+    twoCases();
+    Path images = Files.createDirectory(folder.resolve("images"));
+    image(images.resolve("a_0000.nii.gz"), 5, 6, 7);
+    Path page = folder.resolve("new/report.html");
+    CommandRun run = evaluate("--report", page, "--images", images, "--classes", "1=liver<b>");
+    assertThat(run.exitCode()).as(run.errorText()).isZero();
+    assertThat(run.err()).containsExactly("warning: 1 of 2 cases have no image");
+    String html = Files.readString(page);
+    assertThat(html)
+        .contains("liver&lt;b&gt;", "<h3>a</h3>", "<dd>" + images + "</dd>", "unetrpp ")
+        .doesNotContain("liver<b>", "http", "No figure");
+    assertThat(html.split("data:image/png;base64,", -1)).hasSize(3);
+    run = evaluate("--report", page, "--figures", 1, "--classes", "1=one,1=same");
+    assertThat(run.exitCode()).as(run.errorText()).isZero();
+    assertThat(Files.readString(page).split("data:image/png;base64,", -1)).hasSize(2);
+  }
+
+  @Test
+  void imageOfAnotherGridIsNamedInTheReport() throws IOException {
+    twoCases();
+    Path images = Files.createDirectory(folder.resolve("images"));
+    Path other = row(images.resolve("a.nii.gz"), "0000");
+    Path page = folder.resolve("report.html");
+    CommandRun run = evaluate("--report", page, "--images", images);
+    assertThat(run.exitCode()).as(run.errorText()).isZero();
+    assertThat(Files.readString(page)).contains("No figure: " + other + ": 1x1x4 voxels at ");
+  }
+
+  @Test
+  void imagesNeedAReportAndHaveToBeThere() throws IOException {
+    twoCases();
+    CommandRun run = evaluate("--images", folder);
+    assertThat(run.exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(run.errorText()).contains("--images are for figures, expected --report, too");
+    Path page = folder.resolve("report.html");
+    assertFails(evaluate("--report", page, "--images", folder), folder + ": holds no NIfTI image");
+    assertFails(
+        evaluate("--report", page, "--images", folder.resolve("none")),
+        folder.resolve("none") + ": no such file");
+    assertThat(page).doesNotExist();
   }
 
   @Test

@@ -35,6 +35,14 @@ class BitmapFontTest {
     assertThat(dots(" ")).isEmpty();
   }
 
+  @Test
+  void longTextsEndInPoints() {
+    assertThat(BitmapFont.fitting("spleen", 35)).isEqualTo("spleen");
+    assertThat(BitmapFont.fitting("spleen", 34)).isEqualTo("sp...");
+    assertThat(BitmapFont.width(BitmapFont.fitting("spleen", 34))).isLessThanOrEqualTo(34);
+    assertThat(BitmapFont.fitting("spleen", 3)).isEqualTo("...");
+  }
+
   private static List<String> dots(String text) {
     List<String> dots = new ArrayList<>();
     BitmapFont.forEachDot(text, (column, row) -> dots.add(column + "," + row));

@@ -260,7 +260,7 @@ class PreviewTest {
     double s = Math.sin(0.4);
     Affine affine = Affine.ofRows(-c, s, 0, 0, -s, -c, 0, 0, 0, 0, 1, 0); // LPS, turned by 23°
     Geometry geometry = new Geometry(new Extents(4, 4, 4), affine);
-    assertThat(Plane.axial(geometry)).isEqualTo(new Plane(2, false, 1, false, 0, "RLAP"));
+    assertThat(Plane.axial(geometry)).isEqualTo(new Plane(2, false, 1, false, 0, false, "RLAP"));
   }
 
   @Test

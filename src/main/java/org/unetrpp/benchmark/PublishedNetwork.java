@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import org.jspecify.annotations.Nullable;
 import org.unetrpp.model.Architecture;
 
 /**
@@ -38,38 +39,40 @@ public record PublishedNetwork(
   private static final Map<String, Integer> BATCH_SIZES =
       Map.of("synapse", 2, "btcv", 2, "acdc", 4, "lung", 2, "tumor", 2);
 
-  private static final Map<String, Claims> CLAIMS =
-      Map.of(
-          "synapse",
-          new Claims(
-              42.96,
-              47.98,
-              OptionalDouble.empty(),
-              OptionalDouble.empty(),
-              OptionalDouble.empty(),
-              "Shaker et al., results on Synapse, as the published repository shows them",
-              Optional.empty()),
-          "tumor",
-          new Claims(
-              42.6,
-              70.1,
-              OptionalDouble.of(2.4),
-              OptionalDouble.of(62.4),
-              OptionalDouble.of(1497.7),
-              "Shaker et al., results on BraTS, as the project's web site shows them",
-              Optional.of(
-                  "the site gives memory and times without units, read here as GB and ms, and"
-                      + " names no devices")));
-
   /** The published network of a name; empty if there is none. */
   public static Optional<PublishedNetwork> of(String name) {
     return Architecture.published(name)
         .map(architecture ->
             new PublishedNetwork(
-                name,
-                architecture,
-                BATCH_SIZES.getOrDefault(name, 2),
-                Optional.ofNullable(CLAIMS.get(name))));
+                name, architecture, BATCH_SIZES.getOrDefault(name, 2), claims(name)));
+  }
+
+  /** What the first table says that gives the size of the network. */
+  private static Optional<Claims> claims(String name) {
+    return PublishedTable.all().stream()
+        .filter(table -> table.variant().equals(name))
+        .flatMap(table -> table.own().stream().flatMap(own -> claims(table, own).stream()))
+        .findFirst();
+  }
+
+  private static Optional<Claims> claims(PublishedTable table, PublishedTable.Result own) {
+    Double parameters = own.parameters();
+    Double multiplyAdds = own.multiplyAdds();
+    return parameters == null || multiplyAdds == null
+        ? Optional.empty()
+        : Optional.of(
+            new Claims(
+                parameters,
+                multiplyAdds,
+                optional(own.gigabytes()),
+                optional(own.gpuMilliseconds()),
+                optional(own.cpuMilliseconds()),
+                table.source(),
+                Optional.ofNullable(table.remarks())));
+  }
+
+  private static OptionalDouble optional(@Nullable Double value) {
+    return value == null ? OptionalDouble.empty() : OptionalDouble.of(value);
   }
 
   /** The names of {@link #of}, in alphabetical order. */

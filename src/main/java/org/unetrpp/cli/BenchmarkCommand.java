@@ -2,6 +2,7 @@ package org.unetrpp.cli;
 
 import com.google.gson.GsonBuilder;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -11,10 +12,13 @@ import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.benchmark.ForwardPass;
+import org.unetrpp.benchmark.NetworkSize;
 import org.unetrpp.benchmark.PublishedNetwork;
+import org.unetrpp.benchmark.PublishedTable;
 import org.unetrpp.benchmark.Spread;
 import org.unetrpp.benchmark.TrainingStep;
 import org.unetrpp.engine.Device;
+import org.unetrpp.files.AtomicFile;
 import org.unetrpp.files.InvalidFileException;
 import org.unetrpp.inference.EmbeddedModels;
 import org.unetrpp.inference.ModelFile;
@@ -56,6 +60,12 @@ final class BenchmarkCommand extends Subcommand {
   @Option(names = "--training", description = "Measure training steps, too.")
   private boolean training;
 
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "DIR",
+      description = "Where --claims also writes claims.md, claims.csv and claims.json.")
+  private @Nullable Path output;
+
   @Mixin private DeviceOptions device = new DeviceOptions();
 
   @Option(names = "--json", description = "For programs.")
@@ -74,6 +84,11 @@ final class BenchmarkCommand extends Subcommand {
         paramLabel = "M",
         description = "The network of a model file or built-in model.")
     private @Nullable Path model;
+
+    @Option(
+        names = "--claims",
+        description = "All published networks, beside all that is published of them and others.")
+    private boolean claims;
   }
 
   /** A network, and what is published of it. */
@@ -110,6 +125,13 @@ final class BenchmarkCommand extends Subcommand {
 
   @Override
   public Integer call() throws IOException {
+    if (output != null && !subject.claims) {
+      throw new ParameterException(
+          command.commandLine(), "--output is for the tables of --claims, expected both");
+    }
+    if (subject.claims) {
+      return claims();
+    }
     Network network = network();
     int batch =
         batchSize > 0 ? batchSize : network.published().map(PublishedNetwork::batchSize).orElse(2);
@@ -124,8 +146,18 @@ final class BenchmarkCommand extends Subcommand {
     if (training) {
       train(network, batch, chosen, report);
     }
+    report.foreignLoad(foreignLoad(use));
+    System.out.print(
+        json
+            ? new GsonBuilder().setPrettyPrinting().create().toJson(report.json())
+                + System.lineSeparator()
+            : report.text());
+    return ExitCode.OK;
+  }
+
+  /** The share of the processors that others have taken, of which the user is told. */
+  private double foreignLoad(ProcessorUse use) {
     double others = use.others();
-    report.foreignLoad(others);
     console().clearBar();
     if (others > FOREIGN_LIMIT) {
       console()
@@ -135,12 +167,45 @@ final class BenchmarkCommand extends Subcommand {
                   "other processes took %.0f %% of the processors meanwhile; times are longer for it",
                   100 * others));
     }
-    System.out.print(
-        json
-            ? new GsonBuilder().setPrettyPrinting().create().toJson(report.json())
-                + System.lineSeparator()
-            : report.text());
+    return others;
+  }
+
+  private int claims() throws IOException {
+    if (training) {
+      throw new ParameterException(
+          command.commandLine(), "--training has no published figures, expected no --claims");
+    }
+    if (output != null) {
+      Files.createDirectories(output);
+    }
+    Device chosen = device.device(console());
+    ProcessorUse use = new ProcessorUse();
+    List<ClaimsReport.Measured> measured = new ArrayList<>();
+    String machine = "";
+    for (String name : PublishedNetwork.names()) {
+      PublishedNetwork network = PublishedNetwork.of(name).orElseThrow();
+      try (ForwardPass pass =
+          new ForwardPass(network.architecture(), chosen, device.threads(), device.computeType())) {
+        machine = pass.describe();
+        measured.add(
+            new ClaimsReport.Measured(
+                network, NetworkSize.of(network.architecture()), steady(time(name, pass::run))));
+      }
+    }
+    ClaimsReport report =
+        new ClaimsReport(
+            machine, device.precision(), foreignLoad(use), measured, PublishedTable.all());
+    System.out.print(json ? report.json() : report.markdown());
+    if (output != null) {
+      write(output.resolve("claims.md"), report.markdown());
+      write(output.resolve("claims.csv"), report.csv());
+      write(output.resolve("claims.json"), report.json());
+    }
     return ExitCode.OK;
+  }
+
+  private static void write(Path target, String text) throws IOException {
+    AtomicFile.write(target, out -> out.write(text.getBytes(StandardCharsets.UTF_8)));
   }
 
   private Network network() throws IOException {

@@ -2,7 +2,6 @@ package org.unetrpp.cli;
 
 import com.google.gson.JsonObject;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -11,16 +10,13 @@ import java.util.OptionalLong;
 import java.util.function.DoubleFunction;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
+import org.unetrpp.benchmark.NetworkSize;
 import org.unetrpp.benchmark.PublishedNetwork;
 import org.unetrpp.benchmark.PublishedNetwork.Claims;
 import org.unetrpp.benchmark.Spread;
 import org.unetrpp.engine.Device;
 import org.unetrpp.grid.Extents;
-import org.unetrpp.memory.DType;
 import org.unetrpp.model.Architecture;
-import org.unetrpp.model.NetworkCost;
-import org.unetrpp.model.NetworkCost.Mode;
-import org.unetrpp.model.NetworkCost.Rounding;
 
 /** What {@code benchmark} found, beside what is published: a table, or JSON. */
 final class BenchmarkReport {
@@ -46,7 +42,7 @@ final class BenchmarkReport {
   void measured(String name, DeviceOptions options, Device device) {
     onGpu = device instanceof Device.Cuda;
     Extents patch = architecture.patch();
-    String precision = options.computeType() == DType.FLOAT32 ? "fp32" : "bf16";
+    String precision = options.precision();
     title =
         "%s, %dx%dx%dx%d, %s"
             .formatted(
@@ -60,17 +56,16 @@ final class BenchmarkReport {
     json.addProperty("patch", patch.toString());
     json.addProperty("channels", architecture.inputChannels());
     json.addProperty("precision", precision);
-    long parameters = sum(NetworkCost.parametersByPart(architecture).values());
-    long multiplyAdds =
-        sum(
-            NetworkCost.multiplyAddsByPart(architecture, Rounding.AS_PUBLISHED, Mode.EVALUATION)
-                .values());
-    json.addProperty("parameters", parameters);
-    json.addProperty("multiply_adds", multiplyAdds);
-    row("parameters", text("%.2f M", parameters / MEGA), claim("%.2f M", Claims::parameters));
+    NetworkSize size = NetworkSize.of(architecture);
+    json.addProperty("parameters", size.parameters());
+    json.addProperty("multiply_adds", size.multiplyAdds());
+    row(
+        "parameters",
+        text("%.2f M", size.parameters() / MEGA),
+        claim("%.2f M", Claims::parameters));
     row(
         "multiply-adds",
-        text("%.2f G", multiplyAdds / GIGA),
+        text("%.2f G", size.multiplyAdds() / GIGA),
         claim("%.2f G", Claims::multiplyAdds));
   }
 
@@ -192,11 +187,7 @@ final class BenchmarkReport {
     return value.isPresent() ? shown.apply(value.getAsDouble()) : NONE;
   }
 
-  private static long sum(Collection<Long> values) {
-    return values.stream().mapToLong(Long::longValue).sum();
-  }
-
-  private static JsonObject spread(Spread seconds) {
+  static JsonObject spread(Spread seconds) {
     JsonObject object = new JsonObject();
     object.addProperty("median", seconds.median());
     object.addProperty("smallest", seconds.smallest());
@@ -204,7 +195,7 @@ final class BenchmarkReport {
     return object;
   }
 
-  private static String text(Spread seconds) {
+  static String text(Spread seconds) {
     return text("%.3g s", seconds.median())
         + text(" (%.3g", seconds.smallest())
         + text(" to %.3g)", seconds.largest());

@@ -103,7 +103,8 @@ record CaseFiles(String name, Path folder, List<Path> files) {
         .toList();
   }
 
-  private static List<Path> imagesIn(Path folder) throws IOException {
+  /** The images of a folder but what an earlier run wrote. */
+  static List<Path> imagesIn(Path folder) throws IOException {
     try (Stream<Path> entries = Files.list(folder)) {
       return entries.filter(Files::isRegularFile).filter(CaseFiles::isInput).sorted().toList();
     }

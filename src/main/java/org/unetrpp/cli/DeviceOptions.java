@@ -81,6 +81,14 @@ final class DeviceOptions {
     return device;
   }
 
+  /** Type of activations, for people. */
+  String precision() {
+    return switch (precision) {
+      case FP32 -> "fp32";
+      case BF16 -> "bf16";
+    };
+  }
+
   /** Type of activations. */
   DType computeType() {
     return switch (precision) {

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
@@ -25,7 +26,9 @@ import org.unetrpp.metrics.Evaluation;
 import org.unetrpp.metrics.Settings;
 import org.unetrpp.metrics.Structure;
 import org.unetrpp.pipeline.Workers;
+import org.unetrpp.report.EvaluationPage.Entry;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -105,6 +108,8 @@ final class EvaluateCommand extends Subcommand {
   @Option(names = "--json", paramLabel = "F", description = "Write all of it for programs.")
   private @Nullable Path json;
 
+  @Mixin private ReportOptions page = new ReportOptions();
+
   private int threads = Engine.defaultThreads();
 
   @Option(
@@ -125,8 +130,10 @@ final class EvaluateCommand extends Subcommand {
   @Override
   public Integer call() throws IOException {
     Settings settings = settings();
-    List<Structure> structures = structures();
+    List<LabelClass> named = named();
+    List<Structure> structures = structures(named);
     prepareTargets();
+    Map<String, Path> images = page.findImages();
     LabelPairs cases = LabelPairs.find(predictions, labels);
     List<Outcome> outcomes = evaluate(cases.pairs(), structures, settings);
 
@@ -141,13 +148,18 @@ final class EvaluateCommand extends Subcommand {
     }
     if (!evaluated.isEmpty()) {
       List<String> problems = failures.stream().map(Main::message).toList();
-      show(EvaluationReport.of(evaluated, structures, problems));
+      EvaluationReport report = EvaluationReport.of(evaluated, structures, problems);
+      show(report);
+      if (!images.isEmpty()) {
+        warnOfMissing(images, evaluated);
+      }
+      page.write(report, named, images, origin(settings));
     }
     return reportFailures(failures, evaluated.size());
   }
 
   private void prepareTargets() throws IOException {
-    for (Path target : Stream.of(csv, json).flatMap(Stream::ofNullable).toList()) {
+    for (Path target : Stream.of(csv, json, page.page()).flatMap(Stream::ofNullable).toList()) {
       Path folder = target.toAbsolutePath().normalize().getParent();
       if (folder != null) {
         Files.createDirectories(folder);
@@ -178,18 +190,27 @@ final class EvaluateCommand extends Subcommand {
     return parsed(() -> new Settings(convention, tolerance, true));
   }
 
-  /** What to evaluate; nothing for whatever the volumes hold. */
-  private List<Structure> structures() throws IOException {
+  /** The classes that are named, with colors; none to evaluate whatever the volumes hold. */
+  private List<LabelClass> named() throws IOException {
     if (classes != null && model != null) {
       throw usage("--classes and --model both name the classes, expected one of them");
     }
-    List<Structure> structures = new ArrayList<>();
-    if (classes != null) {
-      structures.addAll(classes);
-    }
     if (model != null) {
-      structures.addAll(classesOf(model));
+      try (ModelFile file = ModelFile.open(model)) {
+        return file.description().labels().stream().filter(label -> label.value() != 0).toList();
+      }
     }
+    return classes == null
+        ? List.of()
+        : classes.stream()
+            .map(known -> LabelClass.of(known.labels().first(), known.name()))
+            .toList();
+  }
+
+  /** What to evaluate; nothing for whatever the volumes hold. */
+  private List<Structure> structures(List<LabelClass> named) {
+    List<Structure> structures = new ArrayList<>();
+    named.forEach(label -> structures.add(Structure.of(label.name(), label.value())));
     structures.addAll(regions);
     Set<String> names = new HashSet<>();
     for (Structure structure : structures) {
@@ -200,13 +221,22 @@ final class EvaluateCommand extends Subcommand {
     return structures;
   }
 
-  private static List<Structure> classesOf(Path model) throws IOException {
-    try (ModelFile file = ModelFile.open(model)) {
-      return file.description().labels().stream()
-          .filter(label -> label.value() != 0)
-          .map((LabelClass label) -> Structure.of(label.name(), label.value()))
-          .toList();
+  private void warnOfMissing(Map<String, Path> images, List<EvaluatedCase> evaluated) {
+    long missing = evaluated.stream().filter(c -> !images.containsKey(c.files().name())).count();
+    if (missing > 0) {
+      console().warn("%d of %d cases have no image".formatted(missing, evaluated.size()));
     }
+  }
+
+  private List<Entry> origin(Settings settings) {
+    List<Entry> origin = new ArrayList<>();
+    origin.add(new Entry("Predictions", predictions.toString()));
+    origin.add(new Entry("References", labels.toString()));
+    if (model != null) {
+      origin.add(new Entry("Classes of", model.toString()));
+    }
+    origin.add(new Entry("Distances", settings.convention().unit()));
+    return origin;
   }
 
   private List<Outcome> evaluate(

@@ -159,7 +159,8 @@ record EvaluationReport(List<EvaluatedCase> cases, Summary summary, List<String>
     return structure.labels().stream().map(String::valueOf).collect(Collectors.joining("+"));
   }
 
-  private static String quoted(String text) {
+  /** A cell of a CSV file. */
+  static String quoted(String text) {
     return text.matches("(?s).*[,\"\r\n].*") ? '"' + text.replace("\"", "\"\"") + '"' : text;
   }
 

@@ -33,6 +33,15 @@ record LabelPair(String name, Path prediction, Path reference) {
     return new Labels(labels(predicted), labels(expected));
   }
 
+  /**
+   * Reads one label volume.
+   *
+   * @throws InvalidFileException if it is none
+   */
+  static LabelVolume readLabels(Path path) throws IOException {
+    return labels(open(path));
+  }
+
   /** Voxels of the prediction as its header says. */
   long voxels() throws IOException {
     return Nifti.readHeader(prediction).geometry().extents().voxels();

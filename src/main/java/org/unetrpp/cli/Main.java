@@ -48,6 +48,7 @@ public final class Main {
     commands.add(new EvaluateCommand());
     commands.add(new PreprocessCommand());
     commands.add(new CompareCommand());
+    commands.add(new FigureCommand(models));
     commands.add(new InfoCommand(models));
     commands.add(new ForwardCommand());
     commands.add(new BenchmarkCommand(models));

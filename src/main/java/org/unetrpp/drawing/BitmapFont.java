@@ -17,6 +17,7 @@ public final class BitmapFont {
   private static final int WIDTH = ADVANCE - 1;
   private static final char DOT = '#';
   private static final char UNKNOWN = '?';
+  private static final String ELLIPSIS = "...";
 
   /** The characters of each band of glyphs. */
   private static final List<String> BANDS =
@@ -68,6 +69,15 @@ public final class BitmapFont {
   /** Width of a text in dots. */
   public static int width(String text) {
     return Math.max(0, text.length() * ADVANCE - 1);
+  }
+
+  /** A text, its end replaced by three points if it is wider than so many dots. */
+  public static String fitting(String text, int dots) {
+    if (width(text) <= dots) {
+      return text;
+    }
+    int characters = Math.max(0, (dots + 1) / ADVANCE - ELLIPSIS.length());
+    return text.substring(0, Math.min(characters, text.length())) + ELLIPSIS;
   }
 
   /** Gives every dot of a text. */

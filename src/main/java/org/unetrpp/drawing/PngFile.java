@@ -27,18 +27,19 @@ public final class PngFile {
 
   /** Writes a picture in one piece. */
   public static void write(Path target, Picture picture) throws IOException {
-    byte[] header = header(picture);
-    byte[] rows = rows(picture);
-    AtomicFile.write(
-        target,
-        stream -> {
-          DataOutputStream out = new DataOutputStream(stream);
-          out.write(SIGNATURE);
-          chunk("IHDR", header, out);
-          chunk("IDAT", rows, out);
-          chunk("IEND", new byte[0], out);
-          out.flush();
-        });
+    byte[] content = bytes(picture);
+    AtomicFile.write(target, out -> out.write(content));
+  }
+
+  /** What the file of a picture holds. */
+  public static byte[] bytes(Picture picture) throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    DataOutputStream out = new DataOutputStream(bytes);
+    out.write(SIGNATURE);
+    chunk("IHDR", header(picture), out);
+    chunk("IDAT", rows(picture), out);
+    chunk("IEND", new byte[0], out);
+    return bytes.toByteArray();
   }
 
   private static byte[] header(Picture picture) throws IOException {

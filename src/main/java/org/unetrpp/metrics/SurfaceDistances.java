@@ -27,14 +27,8 @@ record SurfaceDistances(double[] toReference, double[] toTest) {
   double hausdorff95() {
     double[] pooled = Arrays.copyOf(toReference, toReference.length + toTest.length);
     System.arraycopy(toTest, 0, pooled, toReference.length, toTest.length);
-    if (pooled.length == 0) {
-      return Double.NaN;
-    }
     Arrays.sort(pooled);
-    double position = PERCENTILE * (pooled.length - 1);
-    int below = (int) position;
-    int above = Math.min(below + 1, pooled.length - 1);
-    return pooled[below] + (position - below) * (pooled[above] - pooled[below]);
+    return Distribution.quantile(pooled, PERCENTILE);
   }
 
   double average() {

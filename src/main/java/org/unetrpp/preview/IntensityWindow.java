@@ -9,9 +9,9 @@ import org.unetrpp.image.Volume;
  * @param low black, in the volume's units
  * @param high white, above {@code low} unless all intensities are one
  */
-record IntensityWindow(double low, double high) {
+public record IntensityWindow(double low, double high) {
   /** Soft tissue in HU: level 40, width 400. */
-  static final IntensityWindow SOFT_TISSUE = new IntensityWindow(-160, 240);
+  public static final IntensityWindow SOFT_TISSUE = new IntensityWindow(-160, 240);
 
   private static final int SAMPLES = 1 << 18;
   private static final double LOW_FRACTION = 0.005;
@@ -30,15 +30,19 @@ record IntensityWindow(double low, double high) {
    * The window of a volume: soft tissue if its intensities look like HU, with air and tissue; else
    * from the percentile 0.5 to 99.5 of evenly spread voxels.
    */
-  static IntensityWindow of(Volume volume) {
-    float[] sorted = samples(volume.voxels());
+  public static IntensityWindow of(Volume volume) {
+    IntensityWindow all = ofPercentiles(volume.voxels());
+    boolean air = all.low >= LEAST_AIR && all.low <= MOST_AIR;
+    boolean dense = all.high >= LEAST_DENSE && all.high <= MOST_DENSE;
+    return air && dense ? SOFT_TISSUE : all;
+  }
+
+  /** The window from the percentile 0.5 to 99.5 of evenly spread voxels. */
+  public static IntensityWindow ofPercentiles(float[] voxels) {
+    float[] sorted = samples(voxels);
     Arrays.sort(sorted);
     int cut = (int) (LOW_FRACTION * (sorted.length - 1));
-    double low = sorted[cut];
-    double high = sorted[sorted.length - 1 - cut];
-    boolean air = low >= LEAST_AIR && low <= MOST_AIR;
-    boolean dense = high >= LEAST_DENSE && high <= MOST_DENSE;
-    return air && dense ? SOFT_TISSUE : new IntensityWindow(low, high);
+    return new IntensityWindow(sorted[cut], sorted[sorted.length - 1 - cut]);
   }
 
   private static float[] samples(float[] voxels) {
@@ -51,7 +55,7 @@ record IntensityWindow(double low, double high) {
   }
 
   /** The gray of an intensity, 0 to 255. */
-  int gray(double intensity) {
+  public int gray(double intensity) {
     return high > low ? Math.clamp(Math.round((intensity - low) / (high - low) * 255), 0, 255) : 0;
   }
 }

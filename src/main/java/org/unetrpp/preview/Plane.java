@@ -12,39 +12,41 @@ import org.unetrpp.image.Geometry;
  * @param rows the voxel axis from top to bottom
  * @param rowsDescend whether its index falls from top to bottom
  * @param through the voxel axis that stands on the plane
+ * @param nearestIsLast whether its last index is the closest to the viewer
  * @param letters where the left, right, top and bottom edge of the picture lie in the patient, such
  *     as "RLAP"; blanks if the affine does not say
  */
-record Plane(
+public record Plane(
     int columns,
     boolean columnsDescend,
     int rows,
     boolean rowsDescend,
     int through,
+    boolean nearestIsLast,
     String letters) {
   private static final String RIGHT_HANDED = "RAS";
   private static final String LEFT_HANDED = "LPI";
 
   /** Seen from the feet: the patient's right is at the left, anterior at the top. */
-  static Plane axial(Geometry geometry) {
-    return of(geometry, 'L', 'P');
+  public static Plane axial(Geometry geometry) {
+    return of(geometry, 'L', 'P', 'I');
   }
 
   /** Seen from the front: the patient's right is at the left, superior at the top. */
-  static Plane coronal(Geometry geometry) {
-    return of(geometry, 'L', 'I');
+  public static Plane coronal(Geometry geometry) {
+    return of(geometry, 'L', 'I', 'A');
   }
 
   /** Seen from the patient's left: anterior is at the left, superior at the top. */
-  static Plane sagittal(Geometry geometry) {
-    return of(geometry, 'P', 'I');
+  public static Plane sagittal(Geometry geometry) {
+    return of(geometry, 'P', 'I', 'L');
   }
 
   /**
    * The plane whose picture runs toward two directions of the patient, along the voxel axes that
-   * are closest to them.
+   * are closest to them, seen from a third.
    */
-  private static Plane of(Geometry geometry, char toRight, char toBottom) {
+  private static Plane of(Geometry geometry, char toRight, char toBottom, char toViewer) {
     String codes = geometry.affine().axisCodes();
     boolean known = codes.chars().noneMatch(code -> opposite((char) code) == ' ');
     String used = known ? codes : RIGHT_HANDED;
@@ -57,6 +59,7 @@ record Plane(
         rows,
         used.indexOf(toBottom) < 0,
         3 - columns - rows,
+        used.indexOf(toViewer) >= 0,
         known ? letters : " ".repeat(4));
   }
 
@@ -74,7 +77,7 @@ record Plane(
   }
 
   /** Index in a volume's array of the voxel at a column and a row of one slice. */
-  int voxel(Extents extents, int slice, int column, int row) {
+  public int voxel(Extents extents, int slice, int column, int row) {
     int inColumns = columnsDescend ? extents.along(columns) - 1 - column : column;
     int inRows = rowsDescend ? extents.along(rows) - 1 - row : row;
     return slice * stride(extents, through)

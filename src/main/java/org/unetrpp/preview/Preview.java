@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.IntStream;
 import org.unetrpp.drawing.BitmapFont;
+import org.unetrpp.drawing.Colors;
 import org.unetrpp.drawing.Picture;
 import org.unetrpp.drawing.PngFile;
 import org.unetrpp.grid.Extents;
@@ -38,7 +39,6 @@ public final class Preview {
 
   private static final int BACKGROUND = 0x101418;
   private static final int TEXT = 0xe0e4e8;
-  private static final List<String> TITLES = List.of("Axial", "Coronal", "Sagittal");
   private static final int LABEL_VALUES = 256;
 
   private final Volume image;
@@ -55,7 +55,7 @@ public final class Preview {
     this.colors = new int[LABEL_VALUES];
     Arrays.fill(colors, TEXT);
     for (LabelMeasure measure : measures) {
-      colors[measure.label().value()] = color(measure.label());
+      colors[measure.label().value()] = Colors.parse(measure.label().color());
     }
   }
 
@@ -82,31 +82,34 @@ public final class Preview {
   }
 
   private Picture draw() {
-    List<SliceView> views =
-        List.of(
-            view(Plane.axial(image.geometry())),
-            view(Plane.coronal(image.geometry())),
-            view(Plane.sagittal(image.geometry())));
-    int width = views.stream().mapToInt(Preview::cellWidth).sum();
-    int cellHeight = 2 * MARGIN + views.stream().mapToInt(SliceView::height).max().orElse(0);
+    List<Cell> cells =
+        Arrays.stream(ViewDirection.values())
+            .map(direction -> new Cell(direction.title(), view(direction.plane(image.geometry()))))
+            .toList();
+    int width = cells.stream().mapToInt(Cell::width).sum();
+    int cellHeight =
+        2 * MARGIN + cells.stream().mapToInt(cell -> cell.view.height()).max().orElse(0);
     Legend legend = new Legend(width);
     Picture picture = new Picture(width, cellHeight + legend.height(), BACKGROUND);
     int left = 0;
-    for (int i = 0; i < views.size(); i++) {
-      drawCell(picture, left, cellHeight, views.get(i), TITLES.get(i));
-      left += cellWidth(views.get(i));
+    for (Cell cell : cells) {
+      drawCell(picture, left, cellHeight, cell);
+      left += cell.width();
     }
     legend.drawOn(picture, cellHeight);
     return picture;
   }
 
-  private static int cellWidth(SliceView view) {
-    return Math.max(LEAST_CELL, view.width() + 2 * MARGIN);
+  /** A slice with room for its title and letters. */
+  private record Cell(String title, SliceView view) {
+    int width() {
+      return Math.max(LEAST_CELL, view.width() + 2 * MARGIN);
+    }
   }
 
-  private void drawCell(
-      Picture picture, int cellLeft, int cellHeight, SliceView view, String title) {
-    int left = cellLeft + (cellWidth(view) - view.width()) / 2;
+  private void drawCell(Picture picture, int cellLeft, int cellHeight, Cell cell) {
+    SliceView view = cell.view;
+    int left = cellLeft + (cell.width() - view.width()) / 2;
     int top = (cellHeight - view.height()) / 2;
     view.drawOn(picture, left, top, window, colors);
     int centerX = left + (view.width() - LETTER_WIDTH) / 2;
@@ -118,7 +121,7 @@ public final class Preview {
       picture.write(
           view.plane().letters().substring(edge, edge + 1), xs[edge], ys[edge], DOT, TEXT);
     }
-    picture.write(title, cellLeft + gap, gap, 1, TEXT);
+    picture.write(cell.title, cellLeft + gap, gap, 1, TEXT);
   }
 
   /** The slice with the most foreground, the middle one of several and of none. */
@@ -173,10 +176,6 @@ public final class Preview {
     return counts;
   }
 
-  private static int color(LabelClass label) {
-    return Integer.parseInt(label.color().substring(1), 16);
-  }
-
   /** The labels side by side, as many in a row as fit. */
   private final class Legend {
     private static final int SWATCH = LETTER_HEIGHT;
@@ -201,7 +200,7 @@ public final class Preview {
         int x = MARGIN + columnWidth * (i % columns);
         int y = top + LEGEND_ROW * (i / columns);
         LabelMeasure measure = measures.get(i);
-        picture.fill(x, y, SWATCH, SWATCH, color(measure.label()));
+        picture.fill(x, y, SWATCH, SWATCH, Colors.parse(measure.label().color()));
         picture.write(text(measure), x + SWATCH + LETTER_WIDTH, y, DOT, TEXT);
       }
     }
