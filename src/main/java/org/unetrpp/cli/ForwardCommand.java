@@ -43,7 +43,7 @@ final class ForwardCommand extends Subcommand {
   private Path input = Path.of("");
 
   @Option(
-      names = "--output",
+      names = {"-o", "--output"},
       required = true,
       paramLabel = "Y.npy",
       description = "Where the logits go: float32 (B, K, D, H, W).")

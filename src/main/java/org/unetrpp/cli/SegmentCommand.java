@@ -68,7 +68,7 @@ final class SegmentCommand extends Subcommand {
   private @Nullable Path model;
 
   @Option(
-      names = "--output",
+      names = {"-o", "--output"},
       paramLabel = "O",
       description = "A file for one case, a folder for several (default: beside each image).")
   private @Nullable Path output;

@@ -73,7 +73,7 @@ final class TrainCommand extends Subcommand {
   }
 
   @Option(
-      names = "--output",
+      names = {"-o", "--output"},
       paramLabel = "DIR",
       description = "Folder of the run (default: PLAN_fold0 beside the plan).")
   private @Nullable Path output;
