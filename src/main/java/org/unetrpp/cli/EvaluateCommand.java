@@ -26,6 +26,7 @@ import org.unetrpp.metrics.Settings;
 import org.unetrpp.metrics.Structure;
 import org.unetrpp.pipeline.Workers;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -46,6 +47,10 @@ final class EvaluateCommand extends Subcommand {
   private static final int FEW_CASES = 5;
 
   @Spec private CommandSpec command = CommandSpec.create();
+  @Mixin private RecipeOption recipe = new RecipeOption();
+
+  @Option(names = "--corrected", description = RecipeOption.CORRECTED)
+  private boolean corrected;
 
   @Option(
       names = "--predictions",
@@ -124,6 +129,8 @@ final class EvaluateCommand extends Subcommand {
 
   @Override
   public Integer call() throws IOException {
+    recipe.requireFor("--corrected");
+    recipe.refuseBeside("--classes", "--model", "--regions", "--voxels");
     Settings settings = settings();
     List<Structure> structures = structures();
     prepareTargets();
@@ -161,6 +168,9 @@ final class EvaluateCommand extends Subcommand {
   private void show(EvaluationReport report) throws IOException {
     boolean each = common().verbose || report.cases().size() <= FEW_CASES;
     System.out.print(report.table(each));
+    recipe
+        .recipe()
+        .ifPresent(followed -> System.out.print(PublishedComparison.text(followed, report)));
     if (csv != null) {
       write(csv, report.csv());
     }
@@ -174,12 +184,17 @@ final class EvaluateCommand extends Subcommand {
   }
 
   private Settings settings() {
-    Convention convention = voxels ? Convention.VOXELS : Convention.MILLIMETERS;
+    Convention asked = voxels ? Convention.VOXELS : Convention.MILLIMETERS;
+    Convention convention =
+        recipe.recipe().map(followed -> followed.evaluation(corrected).convention()).orElse(asked);
     return parsed(() -> new Settings(convention, tolerance, true));
   }
 
   /** What to evaluate; nothing for whatever the volumes hold. */
   private List<Structure> structures() throws IOException {
+    if (recipe.recipe().isPresent()) {
+      return recipe.recipe().get().evaluation(corrected).structures();
+    }
     if (classes != null && model != null) {
       throw usage("--classes and --model both name the classes, expected one of them");
     }

@@ -55,6 +55,22 @@ public record TrainingPlan(
             architecture, labels, preprocessing, new Provenance("", List.of(), ""));
   }
 
+  /** The same with other divisions of the cases. */
+  public TrainingPlan withFolds(List<Fold> newFolds) {
+    return new TrainingPlan(
+        formatVersion,
+        name,
+        dataset,
+        labels,
+        preprocessing,
+        architecture,
+        batchDice,
+        augmentation,
+        optimization,
+        schedule,
+        newFolds);
+  }
+
   /** Value in label files of each class, background first. */
   public List<Integer> labelValues() {
     return labels.stream().map(LabelClass::value).toList();
