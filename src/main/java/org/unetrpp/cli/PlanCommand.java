@@ -138,12 +138,12 @@ final class PlanCommand extends Subcommand {
 
   @Override
   public Integer call() throws IOException {
+    recipe.requireFor("--corrected");
+    recipe.refuseBeside("--modality", "--labels");
     if (Files.exists(output)) {
       throw new CommandFailedException(
           output + ": exists; delete it, or name another plan with -o");
     }
-    recipe.requireFor("--corrected");
-    recipe.refuseBeside("--modality", "--labels");
     PlanMaker maker = new PlanMaker(console(), threads, sizes.options(maxBytes, epochs));
     PlanMaker.Imports imports = new PlanMaker.Imports(plans, splits, properties);
     Optional<PublishedRecipe> followed = recipe.recipe();

@@ -1,6 +1,7 @@
 package org.unetrpp.dataset;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,6 +23,9 @@ import org.unetrpp.image.Nifti;
 final class FolderReader {
   private static final List<List<String>> LAYOUTS =
       List.of(List.of("imagesTr", "labelsTr"), List.of("images", "labels"));
+
+  private static final int MAX_DEPTH = 4;
+  private static final int MAX_ENTRIES = 10_000;
 
   private final Path folder;
   private final Map<String, DatasetCase> cases = new TreeMap<>();
@@ -56,6 +60,15 @@ final class FolderReader {
         description == null ? List.of() : description.labels(),
         List.copyOf(cases.values()),
         problems);
+  }
+
+  /** A data set a few folders down, such as in the layout of published scripts. */
+  private Optional<Path> datasetBelow() throws IOException {
+    try (Stream<Path> folders = Files.walk(folder, MAX_DEPTH)) {
+      return folders.limit(MAX_ENTRIES).filter(below -> layout(below).isPresent()).findFirst();
+    } catch (UncheckedIOException e) {
+      return Optional.empty(); // a folder that may not be read is none that was meant
+    }
   }
 
   /** The folders of images and labels, if there are both. */
@@ -128,12 +141,16 @@ final class FolderReader {
   }
 
   private void addFound(int declaredChannels) throws IOException {
-    List<Path> folders =
-        layout(folder)
-            .orElseThrow(() ->
-                new InvalidFileException(
-                    folder,
-                    "holds neither imagesTr and labelsTr nor images and labels: no data set"));
+    Optional<List<Path>> found = layout(folder);
+    if (found.isEmpty()) {
+      throw new InvalidFileException(
+          folder,
+          "holds neither imagesTr and labelsTr nor images and labels: no data set; "
+              + datasetBelow()
+                  .map("%s is one"::formatted)
+                  .orElse("name the folder that holds them"));
+    }
+    List<Path> folders = found.get();
     List<Path> imageFiles = filesIn(folders.getFirst());
     Map<String, Path> labels = labels(folders.getLast(), caseNames(imageFiles));
     Images images = Images.of(imageFiles, labels.keySet(), problems);
