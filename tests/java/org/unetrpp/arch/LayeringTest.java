@@ -51,9 +51,10 @@ class LayeringTest {
       optim             : nn tensor backend memory
       planning          : dataset augmentation inference model pipeline image files grid
       training          : drawing planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
+      recipe            : planning metrics dataset augmentation inference model pipeline image files grid
       benchmark         : training planning sampling loss engine model nn tensor backend memory grid
-      cli               : benchmark preview training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
-      convert           : cli inference pipeline model nn weights image files grid
+      cli               : recipe benchmark preview training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
+      convert           : cli recipe planning dataset inference pipeline model nn weights image files grid
       """;
 
   private static final String OUTSIDE =
