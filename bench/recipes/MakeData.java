@@ -14,11 +14,13 @@ import org.unetrpp.inference.LabelClass;
 import org.unetrpp.recipe.PublishedRecipe;
 
 /**
- * Dresses up volumes of any data set as the data set of a recipe: in its published layout, under the
- * names of its published cases, with its channels (the volume in each) and its labels (those beyond
- * its own become its last). For trying a recipe, not for training anything. Run from the source:
+ * Dresses up volumes of any data set as the data set of a recipe: in its published layout, under
+ * the names of its published cases, with its channels (the volume in each) and its labels (those
+ * beyond its own become its last). For trying a recipe, not for training anything. Run from the
+ * source:
  *
- * <pre>java -cp CLASSPATH bench/recipes/MakeData.java RECIPE VOLUMES TARGET [TRAINING VALIDATION]</pre>
+ * <pre>java -cp CLASSPATH bench/recipes/MakeData.java RECIPE VOLUMES TARGET [TRAINING VALIDATION]
+ * </pre>
  *
  * VOLUMES holds imagesTr and labelsTr with files of the same names.
  */
@@ -47,7 +49,12 @@ public final class MakeData {
     Files.createDirectories(folder.resolve("labelsTr"));
     for (int i = 0; i < ids.size(); i++) {
       Path image = images.get(i % images.size());
-      write(recipe, folder, ids.get(i), image, volumes.resolve("labelsTr").resolve(image.getFileName()));
+      write(
+          recipe,
+          folder,
+          ids.get(i),
+          image,
+          volumes.resolve("labelsTr").resolve(image.getFileName()));
     }
     Files.writeString(folder.resolve("dataset.json"), description(recipe, ids));
     System.out.println(folder);
@@ -62,8 +69,8 @@ public final class MakeData {
     return ids;
   }
 
-  private static void write(
-      PublishedRecipe recipe, Path folder, String id, Path image, Path label) throws IOException {
+  private static void write(PublishedRecipe recipe, Path folder, String id, Path image, Path label)
+      throws IOException {
     for (int channel = 0; channel < recipe.channels().size(); channel++) {
       Files.copy(image, folder.resolve("imagesTr/%s_%04d.nii.gz".formatted(id, channel)));
     }
@@ -97,16 +104,16 @@ public final class MakeData {
                     .formatted(id))
             .collect(Collectors.joining(",\n    "));
     return """
-        {
-          "name": "%s",
-          "modality": {%s},
-          "labels": {%s},
-          "numTraining": %d,
-          "training": [
-            %s
-          ]
-        }
-        """
+    {
+      "name": "%s",
+      "modality": {%s},
+      "labels": {%s},
+      "numTraining": %d,
+      "training": [
+        %s
+      ]
+    }
+    """
         .formatted(recipe.name(), channels, labels, ids.size(), cases);
   }
 }

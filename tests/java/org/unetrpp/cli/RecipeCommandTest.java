@@ -26,8 +26,8 @@ import org.unetrpp.testing.SmallDataset;
 import org.unetrpp.testing.TestResources;
 
 /**
- * The published recipes as a user types them: three real volumes in the published layout of Synapse,
- * whose list gives the labels other names than their images.
+ * The published recipes as a user types them: three real volumes in the published layout of
+ * Synapse, whose list gives the labels other names than their images.
  */
 class RecipeCommandTest {
   private static final Path VOLUMES = Path.of("data", "hippocampus");
@@ -142,8 +142,7 @@ class RecipeCommandTest {
             "--fold is 3, expected a fold of the plan, which has 1, number 0; --corrected divides");
     assertThat(train().errorText()).contains("holds a run already; go on with it by --resume");
     CommandRun elsewhere =
-        CommandRun.of(
-            "train", "--recipe", "synapse", copy(), "--output", folder.resolve("run"));
+        CommandRun.of("train", "--recipe", "synapse", copy(), "--output", folder.resolve("run"));
     assertThat(elsewhere.errorText()).contains("synapse.json: plans " + task + ", not ");
   }
 
@@ -168,8 +167,7 @@ class RecipeCommandTest {
             "folds     1, 2 cases trained on and 1 held back",
             "note      8 of the 13 organs are evaluated");
     TrainingPlan written = PlanFile.read(plan);
-    assertThat(written.labels())
-        .isEqualTo(PublishedRecipe.named("synapse").orElseThrow().labels());
+    assertThat(written.labels()).isEqualTo(PublishedRecipe.named("synapse").orElseThrow().labels());
     assertThat(PlanFile.openDataset(plan, written).folder()).isEqualTo(task);
     assertThat(written.augmentation().sliceWise()).isTrue();
 
@@ -206,8 +204,7 @@ class RecipeCommandTest {
   void dataOfAnotherRecipeIsRefused() throws IOException {
     root = task;
     assertThat(plan("--recipe", "tumor").errorText())
-        .contains(
-            "dataset.json: 1 channel (CT), but recipe tumor needs 4: FLAIR, T1w, t1gd, T2w");
+        .contains("dataset.json: 1 channel (CT), but recipe tumor needs 4: FLAIR, T1w, t1gd, T2w");
     assertThat(plan("--recipe", "lung").errorText())
         .contains("but recipe lung has [0, 1] (1 cancer): give them these values, or plan without");
     assertThat(plan).doesNotExist();
@@ -223,7 +220,14 @@ class RecipeCommandTest {
         .contains("--patch has a meaning only with --recipe");
     assertThat(
             CommandRun.of(
-                    "evaluate", "--recipe", "lung", "--voxels", "--predictions", "p", "--labels", "l")
+                    "evaluate",
+                    "--recipe",
+                    "lung",
+                    "--voxels",
+                    "--predictions",
+                    "p",
+                    "--labels",
+                    "l")
                 .errorText())
         .contains("--recipe lung decides what --voxels would");
     assertThat(CommandRun.of("segment", "--recipe", "acdc", "x.nii").errorText())
@@ -255,8 +259,7 @@ class RecipeCommandTest {
 
   @Test
   void problemsOfTheDataSetNameFileExpectationAndMend() throws IOException {
-    Geometry geometry =
-        new Geometry(new Extents(4, 6, 5), Affine.ofSpacing(new Spacing(2, 1, 1)));
+    Geometry geometry = new Geometry(new Extents(4, 6, 5), Affine.ofSpacing(new Spacing(2, 1, 1)));
     SmallDataset data = new SmallDataset(task);
     data.image("labelsTr/label0005.nii.gz", geometry, SmallDataset.labels());
     Files.delete(task.resolve("labelsTr/label0006.nii.gz"));

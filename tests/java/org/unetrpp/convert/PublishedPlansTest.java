@@ -132,8 +132,7 @@ class PublishedPlansTest {
     Fingerprint fingerprint = plans.properties(resource("dataset_properties.pkl"));
     assertThat(fingerprint.channels()).containsExactly("CT");
     assertThat(fingerprint.sizes())
-        .containsExactly(
-            new Extents(32, 48, 34), new Extents(29, 49, 34), new Extents(24, 53, 34));
+        .containsExactly(new Extents(32, 48, 34), new Extents(29, 49, 34), new Extents(24, 53, 34));
     assertThat(fingerprint.spacings()).containsOnly(new Spacing(1, 1, 1)).hasSize(3);
     assertThat(fingerprint.sizeReductions()).containsExactly(1.0, 1.0, 1.0);
     assertThat(fingerprint.statistics()).containsExactly(Optional.of(STATISTICS));

@@ -63,8 +63,7 @@ class FoldsTest {
         .containsExactly(new Fold(List.of("b"), List.of("e")));
     assertThatThrownBy(() -> Folds.among(folds, List.of("a", "b", "x", "y", "z")))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage(
-            "a fold holds back d, e, none of which is there, only a, b, x and 2 more");
+        .hasMessage("a fold holds back d, e, none of which is there, only a, b, x and 2 more");
     assertThatThrownBy(() -> Folds.among(folds, List.of("d")))
         .hasMessageStartingWith("a fold trains on a, b, c, none of which is there");
   }

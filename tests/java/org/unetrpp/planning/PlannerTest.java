@@ -232,8 +232,7 @@ class PlannerTest {
     PreprocessingPlan preprocessing =
         new PreprocessingPlan(
             List.of(channel), new Spacing(3, 1, 1), AxisOrder.IDENTITY, SplineRule.PINNED);
-    return new ImportedPlan(
-        preprocessing, List.of(0, 1), patch, 3, List.of(pooling), true, true);
+    return new ImportedPlan(preprocessing, List.of(0, 1), patch, 3, List.of(pooling), true, true);
   }
 
   private static TrainingPlan planned(ImportedPlan imported, int labels) {

@@ -10,8 +10,7 @@ class ScheduleTest {
 
   private static Schedule with(int iterations) {
     return PUBLISHED.with(
-        new PlanOptions(
-            1, null, OptionalInt.of(3), OptionalInt.of(7), OptionalInt.of(iterations)));
+        new PlanOptions(1, null, OptionalInt.of(3), OptionalInt.of(7), OptionalInt.of(iterations)));
   }
 
   @Test

@@ -61,7 +61,8 @@ class PublishedRecipeTest {
 
   @Test
   void thereIsARecipeForEveryPublishedNetwork() {
-    assertThat(PublishedRecipe.names()).containsExactlyInAnyOrderElementsOf(Architecture.publishedNames());
+    assertThat(PublishedRecipe.names())
+        .containsExactlyInAnyOrderElementsOf(Architecture.publishedNames());
     assertThat(PublishedRecipe.named("liver")).isEmpty();
   }
 
@@ -129,8 +130,7 @@ class PublishedRecipeTest {
     PublishedRecipe recipe = named("synapse");
     List<String> some = List.of("img0001", "img0005", "img0040", "mine", "img0002");
     assertThat(recipe.folds(some, false))
-        .containsExactly(
-            new Fold(List.of("img0005", "img0040"), List.of("img0001", "img0002")));
+        .containsExactly(new Fold(List.of("img0005", "img0040"), List.of("img0001", "img0002")));
     assertThat(recipe.folds(some, true)).hasSize(5);
     assertThat(named("btcv").folds(some, false)).hasSize(5);
     assertThatThrownBy(() -> recipe.folds(List.of("img0005", "img0006"), false))
@@ -203,8 +203,8 @@ class PublishedRecipeTest {
     for (PublishedFigures published : recipe.published()) {
       double mean =
           recipe.evaluation(false).structures().stream()
-              .mapToDouble(structure ->
-                  published.figure(structure.name(), Metric.DICE).orElseThrow())
+              .mapToDouble(
+                  structure -> published.figure(structure.name(), Metric.DICE).orElseThrow())
               .average()
               .orElseThrow();
       assertThat(published.figure(PublishedFigures.MEAN, Metric.DICE).orElseThrow() - mean)
@@ -217,11 +217,7 @@ class PublishedRecipeTest {
     PublishedRecipe recipe = named("acdc");
     PlanOptions options =
         new PlanOptions(
-            0,
-            new Extents(16, 32, 64),
-            OptionalInt.of(1),
-            OptionalInt.of(2),
-            OptionalInt.of(10));
+            0, new Extents(16, 32, 64), OptionalInt.of(1), OptionalInt.of(2), OptionalInt.of(10));
     List<Fold> folds = List.of(new Fold(List.of("a"), List.of("b")));
     TrainingPlan plan =
         recipe.plan("data", recipe.preprocessing(planned(1)), folds, options, false);
@@ -230,13 +226,9 @@ class PublishedRecipeTest {
     assertThat(plan.schedule()).isEqualTo(new Schedule(2, 10, 2, 1, 0.33, 12345));
     PlanOptions oneToken =
         new PlanOptions(
-            0,
-            new Extents(8, 32, 32),
-            OptionalInt.of(1),
-            OptionalInt.empty(),
-            OptionalInt.empty());
-    assertThatThrownBy(() ->
-            recipe.plan("data", recipe.preprocessing(planned(1)), folds, oneToken, false))
+            0, new Extents(8, 32, 32), OptionalInt.of(1), OptionalInt.empty(), OptionalInt.empty());
+    assertThatThrownBy(
+            () -> recipe.plan("data", recipe.preprocessing(planned(1)), folds, oneToken, false))
         .hasMessageContaining("patch 8x32x32 leaves one token in the last stage");
   }
 
@@ -266,9 +258,7 @@ class PublishedRecipeTest {
       throws IOException {
     String text = text("acdc");
     assertThat(text).contains(from);
-    String changed =
-        text.replaceFirst(
-            Pattern.quote(from), Matcher.quoteReplacement(to));
+    String changed = text.replaceFirst(Pattern.quote(from), Matcher.quoteReplacement(to));
     assertThatThrownBy(() -> PublishedRecipe.parse(changed))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining(problem);

@@ -153,11 +153,8 @@ final class PlanCommand extends Subcommand {
             : maker.plan(dataset, this::named, output, imports);
     PlanFile.write(output, made.plan());
     PlanSummary.lines(made.plan(), made.cases()).forEach(System.out::println);
-    followed.ifPresent(
-        published ->
-            published
-                .notes()
-                .forEach(note -> System.out.println(PlanSummary.line("note", note))));
+    followed.ifPresent(published ->
+        published.notes().forEach(note -> System.out.println(PlanSummary.line("note", note))));
     System.out.println("written to " + output);
     System.out.println("next: unetrpp train " + output);
     return ExitCode.OK;

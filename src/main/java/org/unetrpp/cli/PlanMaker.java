@@ -73,8 +73,7 @@ record PlanMaker(Console console, int threads, PlanOptions options) {
    * @throws InvalidFileException if the data set has problems, which are told, or an imported file
    *     is damaged or is one of other data
    */
-  Made plan(
-      Path dataset, UnaryOperator<DatasetFolder> named, Path planFile, Imports imports)
+  Made plan(Path dataset, UnaryOperator<DatasetFolder> named, Path planFile, Imports imports)
       throws IOException {
     Checked checked = check(named.apply(DatasetFolder.open(dataset)));
     List<DatasetLabel> labels = checked.report.labels();
@@ -84,8 +83,7 @@ record PlanMaker(Console console, int threads, PlanOptions options) {
     TrainingPlan plan;
     if (imports.plans == null) {
       plan =
-          Planner.plan(
-                  name, folder, fingerprint(imports, checked), labels, checked.ids(), options)
+          Planner.plan(name, folder, fingerprint(imports, checked), labels, checked.ids(), options)
               .withFolds(folds);
     } else {
       ImportedPlan imported = imported(imports.plans, imports, checked.folder, labels);
@@ -102,8 +100,7 @@ record PlanMaker(Console console, int threads, PlanOptions options) {
    * @param corrected whether the recipe's corrections count
    * @throws InvalidFileException as above, or if the data set is not the recipe's
    */
-  Made plan(
-      PublishedRecipe recipe, boolean corrected, Path dataset, Path planFile, Imports imports)
+  Made plan(PublishedRecipe recipe, boolean corrected, Path dataset, Path planFile, Imports imports)
       throws IOException {
     Path folder = recipe.folders().locate(dataset);
     DatasetFolder opened = DatasetFolder.open(folder);
@@ -156,11 +153,7 @@ record PlanMaker(Console console, int threads, PlanOptions options) {
       throw new InvalidFileException(
           folder.declaration(),
           "labels %s, but recipe %s has %s (%s): give them these values, or plan without --recipe"
-              .formatted(
-                  declared,
-                  recipe.name(),
-                  known,
-                  names(recipe)));
+              .formatted(declared, recipe.name(), known, names(recipe)));
     }
   }
 

@@ -21,8 +21,9 @@ final class PublishedComparison {
   static String text(PublishedRecipe recipe, EvaluationReport report) {
     List<String> lines = new ArrayList<>();
     lines.add("");
-    lines.add("Beside what the authors report of their validation cases (%s)".formatted(
-        caseText(recipe.split(), report)));
+    lines.add(
+        "Beside what the authors report of their validation cases (%s)"
+            .formatted(caseText(recipe.split(), report)));
     TextTable table = new TextTable(1);
     List<String> headings = new ArrayList<>(List.of("structure", "here"));
     for (int source = 0; source < recipe.published().size(); source++) {
@@ -31,19 +32,17 @@ final class PublishedComparison {
     table.add(headings);
     Summary summary = report.summary();
     for (Metric metric : METRICS) {
-      summary.structures().forEach(structure ->
-          addRow(
-              table,
-              recipe.published(),
-              structure.structure().name(),
-              metric,
-              structure.mean(metric).value()));
+      summary
+          .structures()
+          .forEach(structure ->
+              addRow(
+                  table,
+                  recipe.published(),
+                  structure.structure().name(),
+                  metric,
+                  structure.mean(metric).value()));
       addRow(
-          table,
-          recipe.published(),
-          PublishedFigures.MEAN,
-          metric,
-          summary.mean(metric).value());
+          table, recipe.published(), PublishedFigures.MEAN, metric, summary.mean(metric).value());
     }
     lines.add(table.toString().stripTrailing());
     for (int source = 0; source < recipe.published().size(); source++) {

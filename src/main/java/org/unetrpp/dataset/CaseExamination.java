@@ -194,7 +194,9 @@ final class CaseExamination {
   private @Nullable Volume readLabel() {
     Path path = files.label();
     if (!Files.exists(path)) {
-      problems.add(Problem.error(path, 
+      problems.add(
+          Problem.error(
+              path,
               "the label of case '%s' is missing; add it, or take the case out of the data set"
                   .formatted(files.id())));
       return null;

@@ -161,9 +161,7 @@ record DatasetDescription(
       for (Map.Entry<String, JsonElement> entry : labels.entrySet()) {
         List<Integer> values = new ArrayList<>();
         List<JsonElement> parts =
-            entry.getValue() instanceof JsonArray list
-                ? list.asList()
-                : List.of(entry.getValue());
+            entry.getValue() instanceof JsonArray list ? list.asList() : List.of(entry.getValue());
         for (JsonElement part : parts) {
           values.add(number(text(part, "labels: " + entry.getKey()), "labels"));
         }

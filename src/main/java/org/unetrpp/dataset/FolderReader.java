@@ -185,8 +185,7 @@ final class FolderReader {
       String id = LabelName.caseOf(stem, cases::contains).orElse(stem);
       Path same = labels.putIfAbsent(id, file);
       if (same != null) {
-        problems.add(
-            Problem.error(file, "a second case '%s', beside %s".formatted(id, same)));
+        problems.add(Problem.error(file, "a second case '%s', beside %s".formatted(id, same)));
       }
     }
     return labels;

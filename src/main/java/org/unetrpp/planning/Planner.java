@@ -76,9 +76,9 @@ public final class Planner {
   }
 
   /**
-   * A training by a plan that the published planner made: its preparation, patch, batch and pooling,
-   * and the rest as published. A plan for the patch, channels and classes of a published network
-   * gets that network.
+   * A training by a plan that the published planner made: its preparation, patch, batch and
+   * pooling, and the rest as published. A plan for the patch, channels and classes of a published
+   * network gets that network.
    *
    * @param name of the data set
    * @param dataset its folder, as the plan names it
@@ -102,8 +102,8 @@ public final class Planner {
                     && published.classes() == labels.size()
                     && published.patch().equals(patch))
             .findFirst()
-            .orElseGet(() ->
-                network(NetworkShape.of(patch, imported.pooling()), patch, channels, labels));
+            .orElseGet(
+                () -> network(NetworkShape.of(patch, imported.pooling()), patch, channels, labels));
     return new TrainingPlan(
         TrainingPlan.FORMAT_VERSION,
         name,

@@ -17,7 +17,8 @@ import org.unetrpp.files.InvalidFileException;
  * @param names of the task's folder, those of converted data first
  */
 public record DatasetFolders(String base, List<String> names) {
-  private static final List<String> RAW = List.of("", "unetr_pp_raw_data", "unetr_pp_raw/unetr_pp_raw_data");
+  private static final List<String> RAW =
+      List.of("", "unetr_pp_raw_data", "unetr_pp_raw/unetr_pp_raw_data");
 
   public DatasetFolders {
     names = List.copyOf(names);

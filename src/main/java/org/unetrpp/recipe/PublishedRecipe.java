@@ -133,8 +133,7 @@ public record PublishedRecipe(
     public Segmentation {
       postprocessing = postprocessing.stream().map(List::copyOf).toList();
       if (!(step > 0 && step <= 1)) {
-        throw new IllegalArgumentException(
-            "step is " + step + ", expected above 0 and at most 1");
+        throw new IllegalArgumentException("step is " + step + ", expected above 0 and at most 1");
       }
     }
   }
@@ -310,9 +309,7 @@ public record PublishedRecipe(
     return channels.stream().map(Channel::name).toList();
   }
 
-  /**
-   * How images are prepared, as far as the recipe says; empty where it depends on the data set.
-   */
+  /** How images are prepared, as far as the recipe says; empty where it depends on the data set. */
   public Optional<PreprocessingPlan> preprocessing() {
     boolean complete = targetSpacing != null && channels.stream().allMatch(Channel::isComplete);
     return complete
@@ -382,9 +379,7 @@ public record PublishedRecipe(
         dataset,
         labels,
         preprocessing,
-        options.patch() == null
-            ? architecture()
-            : architecture(network, options.patch()),
+        options.patch() == null ? architecture() : architecture(network, options.patch()),
         batchDice,
         correctly ? AugmentationSettings.published(corrected.sliceWise) : augmentation,
         optimization,

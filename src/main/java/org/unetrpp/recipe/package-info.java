@@ -1,4 +1,6 @@
-/** The published recipes: data sets, networks, training, evaluation and figures, read from files. */
+/**
+ * The published recipes: data sets, networks, training, evaluation and figures, read from files.
+ */
 @NullMarked
 package org.unetrpp.recipe;
 

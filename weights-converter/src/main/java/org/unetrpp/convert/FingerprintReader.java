@@ -36,7 +36,8 @@ record FingerprintReader(PickledValues values) {
     }
     List<Double> reductions = new ArrayList<>();
     String name = "size_reductions";
-    for (PyValue reduction : values.dict(values.require(properties, name), name).values().values()) {
+    for (PyValue reduction :
+        values.dict(values.require(properties, name), name).values().values()) {
       reductions.add(values.real(reduction, name));
     }
     List<Optional<IntensityStatistics>> statistics = new ArrayList<>();

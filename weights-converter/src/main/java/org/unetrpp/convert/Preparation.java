@@ -121,7 +121,7 @@ record Preparation(PreprocessingPlan plan, List<LabelClass> labels, String assum
     return PublishedRecipe.named(variant)
         .map(PublishedRecipe::labels)
         .filter(labels -> labels.size() == classes)
-        .orElseGet(() ->
-            LabelClass.of(IntStream.range(1, classes).mapToObj(i -> "label " + i).toList()));
+        .orElseGet(
+            () -> LabelClass.of(IntStream.range(1, classes).mapToObj(i -> "label " + i).toList()));
   }
 }

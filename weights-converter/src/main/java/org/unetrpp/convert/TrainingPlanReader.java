@@ -89,11 +89,9 @@ final class TrainingPlanReader {
   private Parts parts(PyValue root) throws InvalidFileException {
     PyValue.Dict file = values.dict(root, "the file");
     boolean isSideFile = file.get("plans").isPresent();
-    PyValue.Dict plans =
-        isSideFile ? values.dict(values.require(file, "plans"), "plans") : file;
+    PyValue.Dict plans = isSideFile ? values.dict(values.require(file, "plans"), "plans") : file;
     int stage = isSideFile ? trainedStage(file, plans) : lastStage(plans);
-    PyValue.Dict stages =
-        values.dict(values.require(plans, "plans_per_stage"), "plans_per_stage");
+    PyValue.Dict stages = values.dict(values.require(plans, "plans_per_stage"), "plans_per_stage");
     String stageName = "plans_per_stage/" + stage;
     return new Parts(
         trainer(file),
@@ -107,8 +105,7 @@ final class TrainingPlanReader {
     PyValue.Dict plans = parts.plans;
     int channels = values.integer(values.require(plans, "num_modalities"), "num_modalities");
     if (channels < 1 || channels > MAX_CHANNELS) {
-      throw values.invalid(
-          "num_modalities", Integer.toString(channels), "1 to " + MAX_CHANNELS);
+      throw values.invalid("num_modalities", Integer.toString(channels), "1 to " + MAX_CHANNELS);
     }
     String properties = "dataset_properties";
     FingerprintReader intensities = new FingerprintReader(values);
@@ -124,8 +121,7 @@ final class TrainingPlanReader {
         values.texts(plans, "modalities", channels),
         1 + values.integer(values.require(plans, "num_classes"), "num_classes"),
         Spacing.of(axes(parts.stagePlan, "current_spacing")),
-        Extents.of(
-            values.wholeAxes(values.require(parts.stagePlan, "patch_size"), "patch_size")),
+        Extents.of(values.wholeAxes(values.require(parts.stagePlan, "patch_size"), "patch_size")),
         Arrays.stream(transposition(plans)).boxed().toList(),
         values.texts(plans, "normalization_schemes", channels),
         truths(plans, "use_mask_for_norm", channels),
