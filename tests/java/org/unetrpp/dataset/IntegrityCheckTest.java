@@ -142,7 +142,8 @@ class IntegrityCheckTest {
     made.image(LABEL, at(EXTENTS, 1.5, 0), labels());
     assertError(
         LABEL,
-        "another voxel spacing than a.nii.gz: 2.000 x 1.500 x 1.000, expected 2.000 x 1.000 x 1.000 mm; correct its header, or resample it");
+        "another voxel spacing than a.nii.gz: 2.000 x 1.500 x 1.000, "
+            + "expected 2.000 x 1.000 x 1.000 mm; correct its header, or resample it");
   }
 
   @Test

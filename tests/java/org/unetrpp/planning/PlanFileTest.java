@@ -62,7 +62,6 @@ class PlanFileTest {
         "\"momentum\": 0.99  | \"momentum\": 1     | optimization: momentum is 1.0, expected 0 to below 1",
         "\"case000\",        | \"case001\",        | folds[0]: training names case 'case001' twice",
         "\"formatVersion\": 1 | \"formatVersion\": 2 | formatVersion is 2, expected 1",
-        "\"batchSize\": 7      | \"batchSize\": 0      | schedule: batchSize is 0, expected 1 or more",
         "\"widths\": [32     | \"widths\": [33     | architecture: width 33 of stage 0",
         "\"widths\": [32     | \"widths\": [\"w\"  | architecture.widths: w, expected a whole number",
         "\"schedule\": {     | \"schedule\": 7, \"x\": { | schedule: 7, expected an object"

@@ -177,7 +177,8 @@ record PlanMaker(Console console, int threads, PlanOptions options) {
     } catch (IllegalArgumentException e) {
       throw new InvalidFileException(
           folder,
-          "%s; give the cases their published names, or divide those there are into folds with --corrected"
+          ("%s; give the cases their published names, "
+              + "or divide those there are into folds with --corrected")
               .formatted(e.getMessage()),
           e);
     }

@@ -178,7 +178,8 @@ final class SegmentCommand extends Subcommand {
     Path trained = Path.of(published.name() + "_fold0", "model.safetensors");
     if (!Files.exists(trained)) {
       throw new CommandFailedException(
-          "recipe %s: no model %s here; name one by --model, or train it by: unetrpp train --recipe %s DATASET"
+          ("recipe %s: no model %s here; name one by --model, "
+              + "or train it by: unetrpp train --recipe %s DATASET")
               .formatted(published.name(), trained, published.name()));
     }
     return trained;

@@ -162,7 +162,8 @@ final class CaseExamination {
       problems.add(
           Problem.error(
               path,
-              "another position or orientation%s: affine %s, expected %s; correct its header, or resample it"
+              ("another position or orientation%s: affine %s, expected %s; "
+                  + "correct its header, or resample it")
                   .formatted(than, found.affine(), expected.affine())));
       return false;
     }
@@ -239,7 +240,8 @@ final class CaseExamination {
       problems.add(
           Problem.error(
               path,
-              "label values %s are not declared, expected some of %s; declare them, or relabel the file"
+              ("label values %s are not declared, expected some of %s; "
+                  + "declare them, or relabel the file")
                   .formatted(undeclared, declared.stream().map(DatasetLabel::value).toList())));
     }
     if (wrong == 0 && labelValues.nextSetBit(1) < 0) {

@@ -65,7 +65,8 @@ record DatasetDescription(
     }
     if (!regions.isEmpty()) {
       remarks.add(
-          "'labels' names regions; trained are the labels they are made of, and evaluate takes them together by --regions '%s'"
+          ("'labels' names regions; trained are the labels they are made of, "
+              + "and evaluate takes them together by --regions '%s'")
               .formatted(regionText()));
     }
     return remarks;

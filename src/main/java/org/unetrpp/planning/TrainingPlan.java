@@ -52,7 +52,8 @@ public record TrainingPlan(
     long lastTokens = architecture.stageTokens(Architecture.STAGES - 1);
     if (lastTokens * schedule.batchSize() < 2) {
       throw new IllegalArgumentException(
-          "patch %s leaves one token in the last stage, whose batch normalization needs two: a larger patch, or batchSize 2"
+          ("patch %s leaves one token in the last stage, "
+              + "whose batch normalization needs two: a larger patch, or batchSize 2")
               .formatted(architecture.patch()));
     }
     // Labels, network and channels must fit each other as in the model that will come of them.
