@@ -178,7 +178,7 @@ record PlanMaker(Console console, int threads, PlanOptions options) {
       throw new InvalidFileException(
           folder,
           ("%s; give the cases their published names, "
-              + "or divide those there are into folds with --corrected")
+                  + "or divide those there are into folds with --corrected")
               .formatted(e.getMessage()),
           e);
     }

@@ -179,7 +179,7 @@ final class SegmentCommand extends Subcommand {
     if (!Files.exists(trained)) {
       throw new CommandFailedException(
           ("recipe %s: no model %s here; name one by --model, "
-              + "or train it by: unetrpp train --recipe %s DATASET")
+                  + "or train it by: unetrpp train --recipe %s DATASET")
               .formatted(published.name(), trained, published.name()));
     }
     return trained;

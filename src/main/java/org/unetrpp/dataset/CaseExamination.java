@@ -163,7 +163,7 @@ final class CaseExamination {
           Problem.error(
               path,
               ("another position or orientation%s: affine %s, expected %s; "
-                  + "correct its header, or resample it")
+                      + "correct its header, or resample it")
                   .formatted(than, found.affine(), expected.affine())));
       return false;
     }
@@ -241,7 +241,7 @@ final class CaseExamination {
           Problem.error(
               path,
               ("label values %s are not declared, expected some of %s; "
-                  + "declare them, or relabel the file")
+                      + "declare them, or relabel the file")
                   .formatted(undeclared, declared.stream().map(DatasetLabel::value).toList())));
     }
     if (wrong == 0 && labelValues.nextSetBit(1) < 0) {

@@ -66,7 +66,7 @@ record DatasetDescription(
     if (!regions.isEmpty()) {
       remarks.add(
           ("'labels' names regions; trained are the labels they are made of, "
-              + "and evaluate takes them together by --regions '%s'")
+                  + "and evaluate takes them together by --regions '%s'")
               .formatted(regionText()));
     }
     return remarks;

@@ -53,7 +53,7 @@ public record TrainingPlan(
     if (lastTokens * schedule.batchSize() < 2) {
       throw new IllegalArgumentException(
           ("patch %s leaves one token in the last stage, "
-              + "whose batch normalization needs two: a larger patch, or batchSize 2")
+                  + "whose batch normalization needs two: a larger patch, or batchSize 2")
               .formatted(architecture.patch()));
     }
     // Labels, network and channels must fit each other as in the model that will come of them.

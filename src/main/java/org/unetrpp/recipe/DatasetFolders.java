@@ -48,7 +48,7 @@ public record DatasetFolders(String base, List<String> names) {
             new InvalidFileException(
                 given,
                 ("holds no imagesTr and labelsTr, nor does %s in it, "
-                    + "in unetr_pp_raw/unetr_pp_raw_data or in %s; name the folder that does")
+                        + "in unetr_pp_raw/unetr_pp_raw_data or in %s; name the folder that does")
                     .formatted(String.join(" or ", names), base)));
   }
 
