@@ -54,9 +54,10 @@ class LayeringTest {
       planning          : dataset augmentation inference model pipeline image files grid
       stages            : planning pipeline weights image files grid
       training          : drawing planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
+      recipe            : planning metrics dataset augmentation inference model pipeline image files grid
       benchmark         : training planning sampling loss engine model nn tensor backend memory grid
-      cli               : stages report figure drawing benchmark preview training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
-      convert           : cli inference pipeline model nn weights image files grid
+      cli               : recipe stages report figure drawing benchmark preview training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
+      convert           : cli recipe planning dataset inference pipeline model nn weights image files grid
       """;
 
   private static final String OUTSIDE =

@@ -206,7 +206,7 @@ class DatasetFolderTest {
         "{'modality': {'0': 'CT'}, 'labels': {'0': 'x'}}          | nothing but background",
         "{'modality': {'0': 'CT'}, 'labels': {'256': 'x'}}        | value 256, expected 0 to 255",
         "{'modality': {'0': 'CT'}, 'labels': {'x': 1, 'y': 1}}    | two classes of value 1",
-        "{'modality': {'0': 'CT'}, 'labels': {'x': [1, 2]}}       | expected one whole number",
+        "{'modality': {'0': 'CT'}, 'labels': {'x': 'y'}}       | expected one whole number",
         "{'modality': {'0': 'CT'}, 'labels': {'x': 1, 'ignore': 2}} | cannot be left out",
         "{'modality': {'0': 'CT'}, 'labels': {'1': 'x'}, 'training': 7} | 'training' is no list",
         "{'modality': {'0': 'CT'}, 'labels': {'1': 'x'}, 'training': ['a']} | an entry of 'training'",
@@ -230,5 +230,81 @@ class DatasetFolderTest {
         .isInstanceOf(NoSuchFileException.class);
     Path file = Files.writeString(at("file"), "x");
     assertThatThrownBy(() -> DatasetFolder.open(file)).hasMessageContaining("a file, expected");
+  }
+
+  private static final String REGIONS =
+      "{'channel_names': {'0': 'T1'}, 'numTraining': %d, 'file_ending': '.nii.gz', 'labels':"
+          + " {'background': 0, 'whole tumor': [1, 2, 3], 'tumor core': [2, 3], 'enhancing': [3]}}";
+
+  @Test
+  void regionsAreTrainedAsTheLabelsTheyAreMadeOf() throws IOException {
+    made.withCases("a", "b").withDescription(REGIONS.formatted(2), '\'');
+    DatasetFolder dataset = DatasetFolder.open(folder);
+    assertThat(dataset.labels())
+        .containsExactly(
+            new DatasetLabel(0, "background"),
+            new DatasetLabel(1, "whole tumor"),
+            new DatasetLabel(2, "tumor core"),
+            new DatasetLabel(3, "enhancing"));
+    assertThat(dataset.problems())
+        .singleElement()
+        .hasToString(
+            at("dataset.json")
+                + ": 'labels' names regions; trained are the labels they are made of, and evaluate"
+                + " takes them together by --regions"
+                + " 'whole tumor=1+2+3,tumor core=2+3,enhancing=3'");
+  }
+
+  @Test
+  void labelsOfOneRegionAreToldApartByTheirValues() throws IOException {
+    made.withCases("a")
+        .withDescription("{'channel_names': {'0': 'T1'}, 'labels': {'x': [4, 2]}}", '\'');
+    assertThat(DatasetFolder.open(folder).labels())
+        .containsExactly(
+            new DatasetLabel(0, "background"),
+            new DatasetLabel(2, "x 2"),
+            new DatasetLabel(4, "x 4"));
+  }
+
+  @Test
+  void countOfCasesThatDoesNotHoldIsTold() throws IOException {
+    made.withCases("a", "b").withDescription(REGIONS.formatted(5), '\'');
+    assertThat(DatasetFolder.open(folder).problems().getFirst())
+        .hasToString(at("dataset.json") + ": 'numTraining' is 5, but 2 cases are there");
+  }
+
+  @Test
+  void filesThatAreNoNiftiAreRefused() throws IOException {
+    made.withDescription(
+        "{'channel_names': {'0': 'R'}, 'labels': {'a': 1}, 'file_ending': '.png'}", '\'');
+    assertThatThrownBy(() -> DatasetFolder.open(folder))
+        .isInstanceOf(InvalidFileException.class)
+        .hasMessage(
+            at("dataset.json")
+                + ": 'file_ending' is \".png\", expected .nii.gz or .nii: convert the files to NIfTI");
+  }
+
+  @Test
+  void labelsMayHaveTheNamesOfPublishedLists() throws IOException {
+    made.image("imagesTr/img0001_0000.nii.gz", GEOMETRY, noise("a"));
+    made.image("labelsTr/label0001.nii.gz", GEOMETRY, labels());
+    made.image("imagesTr/patient001_frame01.nii.gz", GEOMETRY, noise("b"));
+    made.image("labelsTr/patient001_frame01_gt.nii.gz", GEOMETRY, labels());
+    made.image("imagesTr/label7.nii.gz", GEOMETRY, noise("c"));
+    made.image("labelsTr/label7.nii.gz", GEOMETRY, labels());
+    DatasetFolder dataset = DatasetFolder.open(folder);
+    assertThat(ids(dataset)).containsExactly("img0001", "label7", "patient001_frame01");
+    assertThat(dataset.cases().getFirst().label()).isEqualTo(at("labelsTr/label0001.nii.gz"));
+    assertThat(dataset.problems()).isEmpty();
+  }
+
+  @Test
+  void folderAboveADataSetNamesIt() throws IOException {
+    Path above = Files.createDirectory(at("above"));
+    SmallDataset.in(above.resolve("raw/Task001_X")).withCases("a");
+    assertThatThrownBy(() -> DatasetFolder.open(above))
+        .hasMessageEndingWith("no data set; " + above.resolve("raw/Task001_X") + " is one");
+    assertThatThrownBy(() -> DatasetFolder.open(Files.createDirectory(at("empty"))))
+        .hasMessageEndingWith("no data set; name the folder that holds them");
   }
 }

@@ -79,7 +79,9 @@ class IntegrityCheckTest {
     Files.delete(folder.resolve(IMAGE));
     assertThat(check().problems())
         .extracting(Problem::toString)
-        .containsExactly(folder.resolve(IMAGE) + ": its image of case 'a' is missing");
+        .containsExactly(
+            folder.resolve(IMAGE)
+                + ": its image of case 'a' is missing; add it, or take the case out of the data set");
   }
 
   @Test
@@ -91,7 +93,8 @@ class IntegrityCheckTest {
         '\'');
     made.withCases("b");
     Files.delete(folder.resolve(LABEL));
-    assertError(LABEL, "the label of case 'a' is missing");
+    assertError(
+        LABEL, "the label of case 'a' is missing; add it, or take the case out of the data set");
   }
 
   @Test
@@ -100,7 +103,9 @@ class IntegrityCheckTest {
     made.image("imagesTr/a_0000.nii.gz", GEOMETRY, noise("0"));
     made.withDescription(
         "{'modality': {'0': 'T1', '1': 'T2'}, 'labels': {'1': 'x', '2': 'y'}}", '\'');
-    assertError("imagesTr/a_0001.nii.gz", "a channel of case 'a' is missing");
+    assertError(
+        "imagesTr/a_0001.nii.gz",
+        "a channel of case 'a' is missing; add it, or take the case out of the data set");
   }
 
   @Test
@@ -127,7 +132,9 @@ class IntegrityCheckTest {
   void labelOfAnotherSizeIsFound() throws IOException {
     Extents other = new Extents(3, 6, 5);
     made.image(LABEL, new Geometry(other, GEOMETRY.affine()), Arrays.copyOf(labels(), 90));
-    assertError(LABEL, "another size than a.nii.gz: 3x6x5, expected 4x6x5 voxels");
+    assertError(
+        LABEL,
+        "another size than a.nii.gz: 3x6x5, expected 4x6x5 voxels; resample it to that grid");
   }
 
   @Test
@@ -135,7 +142,8 @@ class IntegrityCheckTest {
     made.image(LABEL, at(EXTENTS, 1.5, 0), labels());
     assertError(
         LABEL,
-        "another voxel spacing than a.nii.gz: 2.000 x 1.500 x 1.000, expected 2.000 x 1.000 x 1.000 mm");
+        "another voxel spacing than a.nii.gz: 2.000 x 1.500 x 1.000, "
+            + "expected 2.000 x 1.000 x 1.000 mm; correct its header, or resample it");
   }
 
   @Test
@@ -170,7 +178,9 @@ class IntegrityCheckTest {
   @Test
   void undeclaredLabelsAreFound() throws IOException {
     made.image(LABEL, GEOMETRY, with(with(labels(), 0, 9), 1, 200));
-    assertError(LABEL, "label values [9, 200] are not declared; those declared are [0, 1, 2]");
+    assertError(
+        LABEL,
+        "label values [9, 200] are not declared, expected some of [0, 1, 2]; declare them, or relabel the file");
   }
 
   @Test

@@ -55,4 +55,16 @@ class FoldsTest {
     assertThat(Folds.of(List.of("a"))).containsExactly(new Fold(List.of("a"), List.of("a")));
     assertThatThrownBy(() -> Folds.of(List.of())).hasMessageContaining("no cases");
   }
+
+  @Test
+  void foldsKeepTheCasesThatAreThere() {
+    List<Fold> folds = List.of(new Fold(List.of("a", "b", "c"), List.of("d", "e")));
+    assertThat(Folds.among(folds, List.of("e", "b", "x")))
+        .containsExactly(new Fold(List.of("b"), List.of("e")));
+    assertThatThrownBy(() -> Folds.among(folds, List.of("a", "b", "x", "y", "z")))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("a fold holds back d, e, none of which is there, only a, b, x and 2 more");
+    assertThatThrownBy(() -> Folds.among(folds, List.of("d")))
+        .hasMessageStartingWith("a fold trains on a, b, c, none of which is there");
+  }
 }

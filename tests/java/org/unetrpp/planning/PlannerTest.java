@@ -22,9 +22,12 @@ import org.unetrpp.grid.Extents;
 import org.unetrpp.image.Spacing;
 import org.unetrpp.inference.LabelClass;
 import org.unetrpp.model.Architecture;
+import org.unetrpp.pipeline.AxisOrder;
 import org.unetrpp.pipeline.ChannelPlan;
 import org.unetrpp.pipeline.IntensityStatistics;
 import org.unetrpp.pipeline.NormalizationScheme;
+import org.unetrpp.pipeline.PreprocessingPlan;
+import org.unetrpp.pipeline.SplineRule;
 
 class PlannerTest {
   private static final long PLENTY = 1L << 40;
@@ -176,7 +179,7 @@ class PlannerTest {
             OptionalInt.of(34));
     TrainingPlan plan = plan(hippocampus(), options);
     assertThat(plan.architecture().patch()).isEqualTo(new Extents(32, 64, 32));
-    assertThat(plan.schedule()).isEqualTo(new Schedule(12, 34, 50, 3, 0.33, 12345));
+    assertThat(plan.schedule()).isEqualTo(new Schedule(12, 34, 6, 3, 0.33, 12345));
   }
 
   @Test
@@ -222,5 +225,67 @@ class PlannerTest {
     assertThat(plan.labels()).extracting(LabelClass::name).contains("liver", "spleen");
     assertThat(plan.labelValues()).containsExactly(0, 3, 7);
     assertThat(plan.architecture().classes()).isEqualTo(3);
+  }
+
+  private static ImportedPlan imported(Extents patch, Extents... pooling) {
+    ChannelPlan channel = new ChannelPlan("MRI", NormalizationScheme.NON_CT, false, null);
+    PreprocessingPlan preprocessing =
+        new PreprocessingPlan(
+            List.of(channel), new Spacing(3, 1, 1), AxisOrder.IDENTITY, SplineRule.PINNED);
+    return new ImportedPlan(preprocessing, List.of(0, 1), patch, 3, List.of(pooling), true, true);
+  }
+
+  private static TrainingPlan planned(ImportedPlan imported, int labels) {
+    return Planner.imported(
+        "made",
+        "data",
+        imported,
+        IntStream.range(0, labels).mapToObj(i -> new DatasetLabel(i, "label " + i)).toList(),
+        List.of(new Fold(List.of("a"), List.of("b"))),
+        PlanOptions.within(PLENTY));
+  }
+
+  @Test
+  void importedPlanGivesPatchBatchAndStrides() {
+    ImportedPlan imported =
+        imported(
+            new Extents(48, 192, 192),
+            new Extents(1, 2, 2),
+            Extents.cube(2),
+            Extents.cube(2),
+            Extents.cube(2),
+            new Extents(1, 2, 2));
+    TrainingPlan plan = planned(imported, 2);
+    assertThat(plan.architecture().patch()).isEqualTo(new Extents(48, 192, 192));
+    assertThat(plan.architecture().stem()).isEqualTo(new Extents(2, 4, 4));
+    assertThat(plan.architecture().downsampling())
+        .containsExactly(Extents.cube(2), Extents.cube(2), new Extents(1, 2, 2));
+    assertThat(plan.preprocessing()).isEqualTo(imported.preprocessing());
+    assertThat(plan.augmentation().sliceWise()).isTrue();
+    assertThat(plan.batchDice()).isTrue();
+    assertThat(plan.schedule()).isEqualTo(new Schedule(1000, 250, 50, 3, 0.33, 12345));
+    assertThat(plan.folds()).containsExactly(new Fold(List.of("a"), List.of("b")));
+  }
+
+  @Test
+  void levelsThatAnImportedPlanLacksHalveNothing() {
+    TrainingPlan plan = planned(imported(new Extents(16, 32, 32), Extents.cube(2)), 2);
+    assertThat(plan.architecture().stem()).isEqualTo(Extents.cube(2));
+    assertThat(plan.architecture().downsampling())
+        .containsExactly(Extents.cube(1), Extents.cube(1), Extents.cube(1));
+  }
+
+  /** The published plan's list of pooling is not what its network does. */
+  @Test
+  void importedPlanForAPublishedNetworkGetsThatNetwork() {
+    TrainingPlan plan =
+        planned(imported(new Extents(64, 128, 128), Extents.cube(2), Extents.cube(2)), 14);
+    assertThat(plan.architecture()).isEqualTo(Architecture.published("synapse").orElseThrow());
+  }
+
+  @Test
+  void importedPatchMustBeAMultipleOfItsStrides() {
+    assertThatThrownBy(() -> planned(imported(new Extents(17, 32, 32), Extents.cube(2)), 2))
+        .hasMessage("patch 17x32x32, expected a multiple of 2x2x2 such as 18x32x32");
   }
 }

@@ -49,6 +49,10 @@ final class EvaluateCommand extends Subcommand {
   private static final int FEW_CASES = 5;
 
   @Spec private CommandSpec command = CommandSpec.create();
+  @Mixin private RecipeOption recipe = new RecipeOption();
+
+  @Option(names = "--corrected", description = RecipeOption.CORRECTED)
+  private boolean corrected;
 
   @Option(
       names = "--predictions",
@@ -129,6 +133,8 @@ final class EvaluateCommand extends Subcommand {
 
   @Override
   public Integer call() throws IOException {
+    recipe.requireFor("--corrected");
+    recipe.refuseBeside("--classes", "--model", "--regions", "--voxels");
     Settings settings = settings();
     List<LabelClass> named = named();
     List<Structure> structures = structures(named);
@@ -173,6 +179,9 @@ final class EvaluateCommand extends Subcommand {
   private void show(EvaluationReport report) throws IOException {
     boolean each = common().verbose || report.cases().size() <= FEW_CASES;
     System.out.print(report.table(each));
+    recipe
+        .recipe()
+        .ifPresent(followed -> System.out.print(PublishedComparison.text(followed, report)));
     if (csv != null) {
       write(csv, report.csv());
     }
@@ -186,12 +195,17 @@ final class EvaluateCommand extends Subcommand {
   }
 
   private Settings settings() {
-    Convention convention = voxels ? Convention.VOXELS : Convention.MILLIMETERS;
+    Convention asked = voxels ? Convention.VOXELS : Convention.MILLIMETERS;
+    Convention convention =
+        recipe.recipe().map(followed -> followed.evaluation(corrected).convention()).orElse(asked);
     return parsed(() -> new Settings(convention, tolerance, true));
   }
 
   /** The classes that are named, with colors; none to evaluate whatever the volumes hold. */
   private List<LabelClass> named() throws IOException {
+    if (recipe.recipe().isPresent()) {
+      return recipe.recipe().get().labels().stream().filter(label -> label.value() != 0).toList();
+    }
     if (classes != null && model != null) {
       throw usage("--classes and --model both name the classes, expected one of them");
     }
@@ -209,6 +223,9 @@ final class EvaluateCommand extends Subcommand {
 
   /** What to evaluate; nothing for whatever the volumes hold. */
   private List<Structure> structures(List<LabelClass> named) {
+    if (recipe.recipe().isPresent()) {
+      return recipe.recipe().get().evaluation(corrected).structures();
+    }
     List<Structure> structures = new ArrayList<>();
     named.forEach(label -> structures.add(Structure.of(label.name(), label.value())));
     structures.addAll(regions);

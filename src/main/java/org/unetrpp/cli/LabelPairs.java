@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
+import org.unetrpp.dataset.LabelName;
 import org.unetrpp.files.InvalidFileException;
 
 /**
@@ -44,7 +45,10 @@ record LabelPairs(List<LabelPair> pairs, List<InvalidFileException> alone) {
       return new LabelPairs(List.of(pair), List.of());
     }
     Map<String, Path> tested = files(predictions);
-    Map<String, Path> expected = files(references);
+    Map<String, Path> expected = new TreeMap<>();
+    files(references)
+        .forEach((name, path) ->
+            expected.putIfAbsent(LabelName.caseOf(name, tested::containsKey).orElse(name), path));
     if (!manyTested) {
       expected.keySet().retainAll(tested.keySet());
     }

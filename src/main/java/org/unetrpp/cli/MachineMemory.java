@@ -19,6 +19,11 @@ final class MachineMemory {
     return ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize();
   }
 
+  /** What a training step may take, so that other processes have some. */
+  static long forTraining() {
+    return totalBytes() / 10 * 7;
+  }
+
   /** The most memory that this process has had; empty where the system does not tell. */
   static OptionalLong peakResidentBytes() {
     try {

@@ -5,30 +5,18 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
-import org.unetrpp.dataset.CaseFingerprint;
-import org.unetrpp.dataset.CaseWorkers;
 import org.unetrpp.dataset.DatasetFolder;
 import org.unetrpp.dataset.DatasetLabel;
-import org.unetrpp.dataset.Fingerprint;
-import org.unetrpp.dataset.IntegrityCheck;
-import org.unetrpp.dataset.Problem;
 import org.unetrpp.engine.Engine;
-import org.unetrpp.grid.Extents;
-import org.unetrpp.image.Spacing;
-import org.unetrpp.model.Architecture;
-import org.unetrpp.model.NetworkCost;
-import org.unetrpp.pipeline.ChannelPlan;
 import org.unetrpp.planning.PlanFile;
-import org.unetrpp.planning.PlanOptions;
-import org.unetrpp.planning.Planner;
-import org.unetrpp.planning.TrainingMemory;
-import org.unetrpp.planning.TrainingPlan;
+import org.unetrpp.recipe.PublishedRecipe;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -42,16 +30,17 @@ import picocli.CommandLine.Spec;
         "Checks a data set and plans a training on it: writes a plan that you may read and edit.",
     mixinStandardHelpOptions = true)
 final class PlanCommand extends Subcommand {
-  private static final Pattern PATCH = Pattern.compile("(\\d{1,5})x(\\d{1,5})x(\\d{1,5})");
   private static final Pattern LABEL = Pattern.compile("(\\d{1,3})=(.+)");
 
   @Spec private CommandSpec command = CommandSpec.create();
+  @Mixin private RecipeOption recipe = new RecipeOption();
+  @Mixin private PlanSizes sizes = new PlanSizes();
 
   @Parameters(
       paramLabel = "DATASET",
       description =
           "A folder with imagesTr and labelsTr (or images and labels), with or without "
-              + "dataset.json.")
+              + "dataset.json; with --recipe also a folder of the published layout above it.")
   private Path dataset = Path.of("");
 
   @Option(
@@ -91,7 +80,7 @@ final class PlanCommand extends Subcommand {
     labels = List.copyOf(named);
   }
 
-  private long maxBytes = defaultMaxBytes();
+  private long maxBytes = MachineMemory.forTraining();
 
   @Option(
       names = "--max-memory",
@@ -105,35 +94,6 @@ final class PlanCommand extends Subcommand {
     }
   }
 
-  private @Nullable Extents patch;
-
-  @Option(
-      names = "--patch",
-      paramLabel = "DxHxW",
-      description = "The network's input in voxels, slices first, such as 64x128x128.")
-  void setPatch(String text) {
-    Matcher matcher = PATCH.matcher(text);
-    if (!matcher.matches()) {
-      throw usage("--patch '%s', expected the form 64x128x128".formatted(text));
-    }
-    Extents extents =
-        new Extents(
-            Integer.parseInt(matcher.group(1)),
-            Integer.parseInt(matcher.group(2)),
-            Integer.parseInt(matcher.group(3)));
-    if (extents.voxels() == 0) {
-      throw usage("--patch is " + text + ", expected extents above 0");
-    }
-    patch = extents;
-  }
-
-  private OptionalInt batchSize = OptionalInt.empty();
-
-  @Option(names = "--batch-size", paramLabel = "N", description = "Patches of a batch.")
-  void setBatchSize(int count) {
-    batchSize = OptionalInt.of(positive("--batch-size", count));
-  }
-
   private OptionalInt epochs = OptionalInt.empty();
 
   @Option(names = "--epochs", paramLabel = "N", description = "Epochs of the training.")
@@ -141,15 +101,30 @@ final class PlanCommand extends Subcommand {
     epochs = OptionalInt.of(positive("--epochs", count));
   }
 
-  private OptionalInt iterations = OptionalInt.empty();
+  @Option(names = "--corrected", description = RecipeOption.CORRECTED)
+  private boolean corrected;
 
   @Option(
-      names = "--iterations",
-      paramLabel = "N",
-      description = "Training steps of an epoch (default: 250).")
-  void setIterations(int count) {
-    iterations = OptionalInt.of(positive("--iterations", count));
-  }
+      names = "--plans",
+      paramLabel = "PKL",
+      description =
+          "A published plan (plans.pkl, or the .pkl beside a checkpoint) that decides spacing, order "
+              + "of axes, intensities and, without --recipe, patch, batch and strides.")
+  private @Nullable Path plans;
+
+  @Option(
+      names = "--splits",
+      paramLabel = "PKL",
+      description = "The folds of a splits_final.pkl or .json instead of new ones.")
+  private @Nullable Path splits;
+
+  @Option(
+      names = "--properties",
+      paramLabel = "PKL",
+      description =
+          "A dataset_properties.pkl whose sizes, spacings and intensities count instead of those of "
+              + "the images.")
+  private @Nullable Path properties;
 
   private int threads = Engine.defaultThreads();
 
@@ -163,48 +138,26 @@ final class PlanCommand extends Subcommand {
 
   @Override
   public Integer call() throws IOException {
+    recipe.requireFor("--corrected");
+    recipe.refuseBeside("--modality", "--labels");
     if (Files.exists(output)) {
       throw new CommandFailedException(
           output + ": exists; delete it, or name another plan with -o");
     }
-    DatasetFolder folder = named(DatasetFolder.open(dataset));
-    IntegrityCheck.Report report = check(folder);
-    int errors = report.errors().size();
-    if (errors > 0) {
-      console().error("%s: %d problem%s".formatted(dataset, errors, errors == 1 ? "" : "s"));
-      return ExitCode.BAD_INPUT;
-    }
-    TrainingPlan plan =
-        Planner.plan(
-            folder.name(),
-            datasetFrom(output),
-            Fingerprint.of(folder.channels(), report.cases()),
-            report.labels(),
-            report.cases().stream().map(CaseFingerprint::id).toList(),
-            new PlanOptions(maxBytes, patch, batchSize, epochs, iterations));
-    PlanFile.write(output, plan);
-    summary(plan, report.cases().size()).forEach(System.out::println);
+    PlanMaker maker = new PlanMaker(console(), threads, sizes.options(maxBytes, epochs));
+    PlanMaker.Imports imports = new PlanMaker.Imports(plans, splits, properties);
+    Optional<PublishedRecipe> followed = recipe.recipe();
+    PlanMaker.Made made =
+        followed.isPresent()
+            ? maker.plan(followed.get(), corrected, dataset, output, imports)
+            : maker.plan(dataset, this::named, output, imports);
+    PlanFile.write(output, made.plan());
+    PlanSummary.lines(made.plan(), made.cases()).forEach(System.out::println);
+    followed.ifPresent(published ->
+        published.notes().forEach(note -> System.out.println(PlanSummary.line("note", note))));
+    System.out.println("written to " + output);
+    System.out.println("next: unetrpp train " + output);
     return ExitCode.OK;
-  }
-
-  private IntegrityCheck.Report check(DatasetFolder folder) {
-    try (CaseWorkers workers =
-        CaseWorkers.of(
-            threads,
-            IntegrityCheck.caseBytes(folder),
-            Interruption::requested,
-            (stage, done, total) -> console().progress(stage, done, total))) {
-      IntegrityCheck.Report report = IntegrityCheck.run(folder, workers);
-      console().clearBar();
-      for (Problem problem : report.problems()) {
-        if (problem.isError()) {
-          console().error(problem.toString());
-        } else {
-          console().warn(problem.toString());
-        }
-      }
-      return report;
-    }
   }
 
   /** The data set with the names that a person gave. */
@@ -231,91 +184,6 @@ final class PlanCommand extends Subcommand {
     return all;
   }
 
-  /** The data set's folder, relative to the plan where it lies beside or below it. */
-  private String datasetFrom(Path plan) {
-    Path folder = dataset.toAbsolutePath().normalize();
-    Path parent = plan.toAbsolutePath().normalize().getParent();
-    return parent != null && folder.startsWith(parent)
-        ? parent.relativize(folder).toString()
-        : folder.toString();
-  }
-
-  private List<String> summary(TrainingPlan plan, int cases) {
-    Architecture network = plan.architecture();
-    long parameters =
-        NetworkCost.parametersByPart(network).values().stream().mapToLong(Long::longValue).sum();
-    int batch = plan.schedule().batchSize();
-    List<String> lines = new ArrayList<>();
-    lines.add(line("data set", "%s, %d cases".formatted(plan.name(), cases)));
-    lines.add(
-        line(
-            "channels",
-            String.join(
-                ", ", plan.preprocessing().channels().stream().map(PlanCommand::text).toList())));
-    lines.add(
-        line(
-            "labels",
-            String.join(
-                ", ",
-                plan.labels().stream()
-                    .skip(1)
-                    .map(label -> label.value() + " " + label.name())
-                    .toList())));
-    Spacing spacing = plan.preprocessing().targetSpacing();
-    lines.add(line("spacing", spacing == null ? "as it is" : text(spacing)));
-    lines.add(line("patch", "%s, batches of %d".formatted(network.patch(), batch)));
-    lines.add(
-        line(
-            "network",
-            String.format(
-                Locale.ROOT,
-                "%.1f million parameters, strides %s, %s",
-                parameters * 1e-6,
-                network.stem(),
-                String.join(
-                    ", ", network.downsampling().stream().map(Extents::toString).toList()))));
-    lines.add(
-        line(
-            "memory",
-            "about %s for a training step"
-                .formatted(MemorySize.text(TrainingMemory.estimateBytes(network, batch)))));
-    lines.add(
-        line(
-            "training",
-            "%d epochs of %d steps"
-                .formatted(plan.schedule().epochs(), plan.schedule().iterations())));
-    lines.add(line("folds", folds(plan, cases)));
-    lines.add("written to " + output);
-    lines.add("next: unetrpp train " + output);
-    return lines;
-  }
-
-  private static String folds(TrainingPlan plan, int cases) {
-    int folds = plan.folds().size();
-    return switch (cases) {
-      case 1 -> "1, trained on and validated on the only case";
-      case 2, 3, 4 -> "%d, each holding back one case".formatted(folds);
-      default -> String.valueOf(folds);
-    };
-  }
-
-  private static String line(String name, String value) {
-    return String.format(Locale.ROOT, "%-9s %s", name, value);
-  }
-
-  private static String text(ChannelPlan channel) {
-    return "%s (%s%s)"
-        .formatted(
-            channel.name(),
-            channel.scheme().needsStatistics() ? "normalized as CT" : "normalized case by case",
-            channel.useMask() ? ", within the nonzero mask" : "");
-  }
-
-  private static String text(Spacing spacing) {
-    return String.format(
-        Locale.ROOT, "%.4g x %.4g x %.4g mm", spacing.depth(), spacing.height(), spacing.width());
-  }
-
   private ParameterException usage(String message) {
     return new ParameterException(command.commandLine(), message);
   }
@@ -325,9 +193,5 @@ final class PlanCommand extends Subcommand {
       throw usage(option + " is " + count + ", expected 1 or more");
     }
     return count;
-  }
-
-  private static long defaultMaxBytes() {
-    return MachineMemory.totalBytes() / 10 * 7;
   }
 }

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.files.InvalidFileException;
@@ -21,15 +22,18 @@ import org.unetrpp.image.VoxelType;
 import org.unetrpp.inference.EmbeddedModels;
 import org.unetrpp.inference.LabelClass;
 import org.unetrpp.inference.LabelMeasure;
+import org.unetrpp.inference.ModelDescription;
 import org.unetrpp.inference.ModelFile;
 import org.unetrpp.inference.SegmentationEstimate;
 import org.unetrpp.inference.SegmentationOptions;
 import org.unetrpp.inference.SegmentationReport;
 import org.unetrpp.inference.Segmenter;
+import org.unetrpp.model.Architecture;
 import org.unetrpp.pipeline.ChannelPlan;
 import org.unetrpp.pipeline.Mirroring;
 import org.unetrpp.pipeline.SlidingWindow;
 import org.unetrpp.preview.Preview;
+import org.unetrpp.recipe.PublishedRecipe;
 import org.unetrpp.stages.StageFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -50,8 +54,11 @@ final class SegmentCommand extends Subcommand {
   /** About what Java itself takes, and objects that come and go. */
   private static final long JAVA_BYTES = 160L << 20;
 
+  private static final double DEFAULT_STEP = 0.5;
+
   @Spec private CommandSpec command = CommandSpec.create();
   @Mixin private DeviceOptions device = new DeviceOptions();
+  @Mixin private RecipeOption recipe = new RecipeOption();
 
   @Parameters(
       paramLabel = "INPUT",
@@ -64,7 +71,9 @@ final class SegmentCommand extends Subcommand {
   @Option(
       names = "--model",
       paramLabel = "M",
-      description = "A model file, or a built-in model (default: hippocampus).")
+      description =
+          "A model file, or a built-in model (default: hippocampus; with --recipe what 'train --recipe' "
+              + "wrote here, R_fold0/model.safetensors).")
   private @Nullable Path model;
 
   @Option(
@@ -78,7 +87,7 @@ final class SegmentCommand extends Subcommand {
       description = "Predict each patch once, not mirrored in 8 ways: 8 times faster.")
   private boolean withoutMirroring;
 
-  private double step = 0.5;
+  private @Nullable Double step;
 
   @Option(
       names = "--step",
@@ -161,7 +170,13 @@ final class SegmentCommand extends Subcommand {
           command.commandLine(),
           "--max-memory does not know what --dump-stages takes; give one of them");
     }
+    if (model == null && recipe.recipe().isPresent()) {
+      model = modelOf(recipe.recipe().get());
+    }
     try (Segmenter segmenter = openModel()) {
+      if (recipe.recipe().isPresent()) {
+        requireNetworkOf(recipe.recipe().get(), segmenter.description());
+      }
       int channels = segmenter.description().architecture().inputChannels();
       List<CaseFiles> cases = CaseFiles.find(inputs, channels);
       if (estimateOnly) {
@@ -174,6 +189,35 @@ final class SegmentCommand extends Subcommand {
       }
       caseCount = cases.size();
       return forEachCase(cases, (files, counter) -> segment(segmenter, files, targets, counter));
+    }
+  }
+
+  private static Path modelOf(PublishedRecipe published) {
+    Path trained = Path.of(published.name() + "_fold0", "model.safetensors");
+    if (!Files.exists(trained)) {
+      throw new CommandFailedException(
+          ("recipe %s: no model %s here; name one by --model, "
+                  + "or train it by: unetrpp train --recipe %s DATASET")
+              .formatted(published.name(), trained, published.name()));
+    }
+    return trained;
+  }
+
+  private void requireNetworkOf(PublishedRecipe published, ModelDescription description)
+      throws InvalidFileException {
+    Architecture expected = published.architecture();
+    Architecture found = description.architecture();
+    if (found.classes() != expected.classes()
+        || found.inputChannels() != expected.inputChannels()) {
+      throw new InvalidFileException(
+          Path.of(String.valueOf(model)),
+          "%d channels and %d classes, but recipe %s has %d and %d"
+              .formatted(
+                  found.inputChannels(),
+                  found.classes(),
+                  published.name(),
+                  expected.inputChannels(),
+                  expected.classes()));
     }
   }
 
@@ -356,8 +400,14 @@ final class SegmentCommand extends Subcommand {
 
   private SegmentationOptions options(
       Geometry geometry, List<Volume> probabilities, String counter) {
+    Optional<PublishedRecipe.Segmentation> followed =
+        recipe.recipe().map(PublishedRecipe::segmentation);
+    boolean mirroring =
+        !withoutMirroring && followed.map(PublishedRecipe.Segmentation::mirroring).orElse(true);
+    double published = followed.map(PublishedRecipe.Segmentation::step).orElse(DEFAULT_STEP);
     SlidingWindow.Settings window =
-        new SlidingWindow.Settings(step, withoutMirroring ? Mirroring.NONE : Mirroring.ALL);
+        new SlidingWindow.Settings(
+            step == null ? published : step, mirroring ? Mirroring.ALL : Mirroring.NONE);
     SegmentationOptions options =
         SegmentationOptions.PUBLISHED
             .withWindow(window)

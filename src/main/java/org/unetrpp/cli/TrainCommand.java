@@ -1,5 +1,6 @@
 package org.unetrpp.cli;
 
+import com.google.gson.JsonObject;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -14,14 +15,17 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.inference.ModelFile;
 import org.unetrpp.inference.Provenance;
 import org.unetrpp.planning.Fold;
+import org.unetrpp.planning.PlanOptions;
 import org.unetrpp.planning.Schedule;
 import org.unetrpp.planning.TrainingPlan;
+import org.unetrpp.recipe.PublishedRecipe;
 import org.unetrpp.training.BatchProgress;
 import org.unetrpp.training.Checkpoint;
 import org.unetrpp.training.EpochResult;
@@ -42,7 +46,9 @@ import picocli.CommandLine.Spec;
 /** A plan to a trained network. */
 @Command(
     name = "train",
-    description = "Trains a network by a plan: writes models, checkpoints and logs into a folder.",
+    description =
+        "Trains a network by a plan or a published recipe: writes models, checkpoints and logs into a "
+            + "folder.",
     mixinStandardHelpOptions = true)
 final class TrainCommand extends Subcommand {
   private static final String ALL = "all";
@@ -55,9 +61,18 @@ final class TrainCommand extends Subcommand {
 
   @Spec private CommandSpec command = CommandSpec.create();
   @Mixin private DeviceOptions device = new DeviceOptions();
+  @Mixin private RecipeOption recipe = new RecipeOption();
+  @Mixin private PlanSizes sizes = new PlanSizes();
 
-  @Parameters(paramLabel = "PLAN", description = "The plan file that 'unetrpp plan' wrote.")
+  @Parameters(
+      paramLabel = "PLAN",
+      description =
+          "The plan file that 'unetrpp plan' wrote; with --recipe the folder of a data set in any of "
+              + "the published layouts.")
   private Path planFile = Path.of("");
+
+  @Option(names = "--corrected", description = RecipeOption.CORRECTED)
+  private boolean corrected;
 
   private String fold = "0";
 
@@ -141,6 +156,11 @@ final class TrainCommand extends Subcommand {
       throw new ParameterException(
           command.commandLine(), "--from starts a run and --resume goes on with one; give one");
     }
+    recipe.requireFor("--corrected");
+    recipe.requireFor(PlanSizes.NAMES);
+    if (recipe.recipe().isPresent()) {
+      planFile = planOf(recipe.recipe().get(), planFile);
+    }
     TrainingPlan plan = plan();
     Fold cases = cases(plan);
     Path target = target();
@@ -158,6 +178,58 @@ final class TrainCommand extends Subcommand {
           resume ? Optional.of(folder.readLast(PlanHash.of(plan), fold)) : Optional.empty();
       return train(plan, cases, folder, checkpoint);
     }
+  }
+
+  /** Plans by a recipe, unless that was done for this data set before. */
+  private Path planOf(PublishedRecipe published, Path dataset) throws IOException {
+    String name = published.name() + (corrected ? "-corrected" : "") + ".json";
+    Path file = output == null ? Path.of(name) : output.toAbsolutePath().resolveSibling(name);
+    if (Files.exists(file)) {
+      requirePlanOf(published, dataset, file);
+      console().info("trains by " + file);
+      return file;
+    }
+    createParent(file);
+    PlanOptions options = sizes.options(MachineMemory.forTraining(), OptionalInt.empty());
+    PlanMaker.Made made =
+        new PlanMaker(console(), device.threads(), options)
+            .plan(published, corrected, dataset, file, PlanMaker.Imports.NONE);
+    parts.writePlan(file, made.plan());
+    console()
+        .info(
+            "planned by recipe %s: %s".formatted(published.name(), file),
+            PlanSummary.lines(made.plan(), made.cases()),
+            new JsonObject());
+    return file;
+  }
+
+  private void requirePlanOf(PublishedRecipe published, Path dataset, Path file)
+      throws IOException {
+    for (String option : PlanSizes.NAMES) {
+      if (command.commandLine().getParseResult().hasMatchedOption(option)) {
+        throw new CommandFailedException(
+            "%s: exists, and %s would not change it; delete it, or choose another folder by --output"
+                .formatted(file, option));
+      }
+    }
+    Path planned = datasetOf(file, parts.readPlan(file));
+    Path wanted = published.folders().locate(dataset).toAbsolutePath().normalize();
+    if (!planned.equals(wanted)) {
+      throw new CommandFailedException(
+          "%s: plans %s, not %s; delete it, or choose another folder by --output"
+              .formatted(file, planned, wanted));
+    }
+  }
+
+  private static void createParent(Path file) throws IOException {
+    Path parent = file.toAbsolutePath().getParent();
+    if (parent != null) {
+      Files.createDirectories(parent);
+    }
+  }
+
+  private static Path datasetOf(Path file, TrainingPlan plan) {
+    return file.toAbsolutePath().resolveSibling(plan.dataset()).normalize();
   }
 
   private int train(
@@ -258,7 +330,7 @@ final class TrainCommand extends Subcommand {
   /** The plan as it is trained: its data set is found from any folder. */
   private TrainingPlan plan() throws IOException {
     TrainingPlan plan = parts.readPlan(planFile);
-    Path dataset = planFile.toAbsolutePath().resolveSibling(plan.dataset()).normalize();
+    Path dataset = datasetOf(planFile, plan);
     return new TrainingPlan(
         plan.formatVersion(),
         plan.name(),
@@ -295,8 +367,13 @@ final class TrainCommand extends Subcommand {
     }
     int index = Integer.parseInt(fold);
     if (index >= plan.folds().size()) {
+      String one = plan.folds().size() == 1 ? ", number 0" : "";
+      String more =
+          recipe.recipe().isPresent() && !corrected ? "; --corrected divides the cases anew" : "";
       throw invalid(
-          "--fold", fold, "a fold of the plan, which has %d".formatted(plan.folds().size()));
+          "--fold",
+          fold,
+          "a fold of the plan, which has %d%s%s".formatted(plan.folds().size(), one, more));
     }
     return plan.folds().get(index);
   }

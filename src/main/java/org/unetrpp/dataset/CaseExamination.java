@@ -95,7 +95,11 @@ final class CaseExamination {
     for (Path path : files.images()) {
       if (!Files.exists(path)) {
         String what = files.images().size() == 1 ? "its image" : "a channel";
-        problems.add(Problem.error(path, "%s of case '%s' is missing".formatted(what, files.id())));
+        problems.add(
+            Problem.error(
+                path,
+                "%s of case '%s' is missing; add it, or take the case out of the data set"
+                    .formatted(what, files.id())));
         complete = false;
         continue;
       }
@@ -138,7 +142,7 @@ final class CaseExamination {
       problems.add(
           Problem.error(
               path,
-              "another size%s: %s, expected %s voxels"
+              "another size%s: %s, expected %s voxels; resample it to that grid"
                   .formatted(than, found.extents(), expected.extents())));
       return false;
     }
@@ -147,7 +151,7 @@ final class CaseExamination {
       problems.add(
           Problem.error(
               path,
-              "another voxel spacing%s: %s, expected %s mm"
+              "another voxel spacing%s: %s, expected %s mm; correct its header, or resample it"
                   .formatted(
                       than,
                       millimeters(found.spacing().toArray()),
@@ -158,7 +162,8 @@ final class CaseExamination {
       problems.add(
           Problem.error(
               path,
-              "another position or orientation%s: affine %s, expected %s"
+              ("another position or orientation%s: affine %s, expected %s; "
+                      + "correct its header, or resample it")
                   .formatted(than, found.affine(), expected.affine())));
       return false;
     }
@@ -190,7 +195,11 @@ final class CaseExamination {
   private @Nullable Volume readLabel() {
     Path path = files.label();
     if (!Files.exists(path)) {
-      problems.add(Problem.error(path, "the label of case '%s' is missing".formatted(files.id())));
+      problems.add(
+          Problem.error(
+              path,
+              "the label of case '%s' is missing; add it, or take the case out of the data set"
+                  .formatted(files.id())));
       return null;
     }
     try {
@@ -231,7 +240,8 @@ final class CaseExamination {
       problems.add(
           Problem.error(
               path,
-              "label values %s are not declared; those declared are %s"
+              ("label values %s are not declared, expected some of %s; "
+                      + "declare them, or relabel the file")
                   .formatted(undeclared, declared.stream().map(DatasetLabel::value).toList())));
     }
     if (wrong == 0 && labelValues.nextSetBit(1) < 0) {

@@ -10,10 +10,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.files.InvalidFileException;
 
@@ -25,10 +29,17 @@ import org.unetrpp.files.InvalidFileException;
  * @param name of the data set; null if it says none
  * @param channels names of the channels
  * @param labels by ascending value, background included
+ * @param regions labels that the file takes together, as it names them; empty if it names labels
  * @param training image and label of each case; empty if they are to be found in the folders
+ * @param trainingCount how many cases it says there are; empty if it does not
  */
 record DatasetDescription(
-    @Nullable String name, List<String> channels, List<DatasetLabel> labels, List<Pair> training) {
+    @Nullable String name,
+    List<String> channels,
+    List<DatasetLabel> labels,
+    Map<String, List<Integer>> regions,
+    List<Pair> training,
+    OptionalInt trainingCount) {
   static final String FILE_NAME = "dataset.json";
 
   /** Paths of a case's files, as they stand in the list. */
@@ -37,7 +48,37 @@ record DatasetDescription(
   DatasetDescription {
     channels = List.copyOf(channels);
     labels = List.copyOf(labels);
+    regions = Collections.unmodifiableMap(new LinkedHashMap<>(regions));
     training = List.copyOf(training);
+  }
+
+  /**
+   * What a person should know.
+   *
+   * @param cases how many were found
+   */
+  List<String> remarks(int cases) {
+    List<String> remarks = new ArrayList<>();
+    if (training.isEmpty() && trainingCount.isPresent() && trainingCount.getAsInt() != cases) {
+      remarks.add(
+          "'numTraining' is %d, but %d cases are there".formatted(trainingCount.getAsInt(), cases));
+    }
+    if (!regions.isEmpty()) {
+      remarks.add(
+          ("'labels' names regions; trained are the labels they are made of, "
+                  + "and evaluate takes them together by --regions '%s'")
+              .formatted(regionText()));
+    }
+    return remarks;
+  }
+
+  private String regionText() {
+    return regions.entrySet().stream()
+        .map(region ->
+            region.getKey()
+                + "="
+                + region.getValue().stream().map(String::valueOf).collect(Collectors.joining("+")))
+        .collect(Collectors.joining(","));
   }
 
   /**
@@ -53,12 +94,15 @@ record DatasetDescription(
   private record Reader(Path path) {
     DatasetDescription read() throws IOException {
       JsonObject root = object(parse(), "the file");
+      requireNifti(root);
       JsonElement name = root.get("name");
       return new DatasetDescription(
           name != null && name.isJsonPrimitive() ? name.getAsString() : null,
           channels(root),
           labels(root),
-          training(root));
+          regions(root),
+          training(root),
+          trainingCount(root));
     }
 
     private JsonElement parse() throws IOException {
@@ -91,15 +135,65 @@ record DatasetDescription(
       return channels;
     }
 
-    private List<DatasetLabel> labels(JsonObject root) throws InvalidFileException {
-      List<DatasetLabel> labels = new ArrayList<>();
-      for (Map.Entry<String, JsonElement> entry : member(root, "labels").entrySet()) {
-        DatasetLabel label = label(entry.getKey(), entry.getValue());
-        if (labels.stream().anyMatch(other -> other.value() == label.value())) {
-          throw new InvalidFileException(
-              path, "'labels' names two classes of value " + label.value());
+    private void requireNifti(JsonObject root) throws InvalidFileException {
+      JsonElement ending = root.get("file_ending");
+      if (ending != null && !text(ending, "file_ending").matches("(?i)\\.nii(\\.gz)?")) {
+        throw new InvalidFileException(
+            path,
+            "'file_ending' is %s, expected .nii.gz or .nii: convert the files to NIfTI"
+                .formatted(ending));
+      }
+    }
+
+    private OptionalInt trainingCount(JsonObject root) {
+      JsonElement count = root.get("numTraining");
+      return count != null && count.isJsonPrimitive() && count.getAsString().matches("\\d{1,9}")
+          ? OptionalInt.of(Integer.parseInt(count.getAsString()))
+          : OptionalInt.empty();
+    }
+
+    /** Labels taken together, such as {@code "tumor core": [2, 3]}; none if no entry is a list. */
+    private Map<String, List<Integer>> regions(JsonObject root) throws InvalidFileException {
+      Map<String, List<Integer>> regions = new LinkedHashMap<>();
+      JsonObject labels = member(root, "labels");
+      if (labels.asMap().values().stream().noneMatch(JsonElement::isJsonArray)) {
+        return regions;
+      }
+      for (Map.Entry<String, JsonElement> entry : labels.entrySet()) {
+        List<Integer> values = new ArrayList<>();
+        List<JsonElement> parts =
+            entry.getValue() instanceof JsonArray list ? list.asList() : List.of(entry.getValue());
+        for (JsonElement part : parts) {
+          values.add(number(text(part, "labels: " + entry.getKey()), "labels"));
         }
-        labels.add(label);
+        if (!values.equals(List.of(0))) {
+          regions.put(entry.getKey(), values);
+        }
+      }
+      return regions;
+    }
+
+    /** Each label that a region is made of, by the name of the smallest such region. */
+    private List<DatasetLabel> labelsOf(Map<String, List<Integer>> regions)
+        throws InvalidFileException {
+      Map<Integer, String> names = new TreeMap<>();
+      regions.entrySet().stream()
+          .sorted(Comparator.comparingInt(region -> region.getValue().size()))
+          .forEach(region ->
+              region.getValue().forEach(value -> names.putIfAbsent(value, region.getKey())));
+      List<DatasetLabel> labels = new ArrayList<>();
+      for (Map.Entry<Integer, String> entry : names.entrySet()) {
+        boolean shared = Collections.frequency(names.values(), entry.getValue()) > 1;
+        String name = shared ? entry.getValue() + " " + entry.getKey() : entry.getValue();
+        labels.add(label(entry.getKey(), name));
+      }
+      return labels;
+    }
+
+    private List<DatasetLabel> labels(JsonObject root) throws InvalidFileException {
+      List<DatasetLabel> labels = labelsOf(regions(root));
+      if (labels.isEmpty()) {
+        labels.addAll(namedLabels(root));
       }
       if (labels.stream().noneMatch(label -> label.value() == 0)) {
         labels.add(new DatasetLabel(0, "background"));
@@ -111,6 +205,19 @@ record DatasetDescription(
       return labels;
     }
 
+    private List<DatasetLabel> namedLabels(JsonObject root) throws InvalidFileException {
+      List<DatasetLabel> labels = new ArrayList<>();
+      for (Map.Entry<String, JsonElement> entry : member(root, "labels").entrySet()) {
+        DatasetLabel label = label(entry.getKey(), entry.getValue());
+        if (labels.stream().anyMatch(other -> other.value() == label.value())) {
+          throw new InvalidFileException(
+              path, "'labels' names two classes of value " + label.value());
+        }
+        labels.add(label);
+      }
+      return labels;
+    }
+
     /** A label as {@code "1": "liver"} or as {@code "liver": 1}. */
     private DatasetLabel label(String key, JsonElement value) throws InvalidFileException {
       boolean byName = value.isJsonPrimitive() && value.getAsJsonPrimitive().isNumber();
@@ -119,12 +226,16 @@ record DatasetDescription(
             path, "'labels' gives '%s' as %s, expected one whole number".formatted(key, value));
       }
       String name = byName ? key : text(value, "labels");
+      return label(number(byName ? value.getAsString() : key, "labels"), name);
+    }
+
+    private DatasetLabel label(int value, String name) throws InvalidFileException {
       if (name.equals("ignore")) {
         throw new InvalidFileException(
             path, "'labels' has a label 'ignore', which cannot be left out of training");
       }
       try {
-        return new DatasetLabel(number(byName ? value.getAsString() : key, "labels"), name);
+        return new DatasetLabel(value, name);
       } catch (IllegalArgumentException e) {
         throw new InvalidFileException(path, "'labels': " + e.getMessage(), e);
       }

@@ -60,6 +60,11 @@ public record DatasetFolder(
     return new FolderReader(folder).read();
   }
 
+  /** Whether a folder holds images and labels, by the names of the folders in it. */
+  public static boolean isDataset(Path folder) {
+    return FolderReader.layout(folder).isPresent();
+  }
+
   /** The same data set with other names for its channels. */
   public DatasetFolder withChannels(List<String> names) {
     return new DatasetFolder(folder, name, names, labels, cases, problems);
@@ -89,7 +94,7 @@ public record DatasetFolder(
   }
 
   /** The file that declares channels and labels, or else the folder. */
-  Path declaration() {
+  public Path declaration() {
     Path description = folder.resolve(DatasetDescription.FILE_NAME);
     return Files.exists(description) ? description : folder;
   }

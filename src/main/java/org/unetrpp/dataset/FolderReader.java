@@ -1,6 +1,7 @@
 package org.unetrpp.dataset;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -11,6 +12,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -21,6 +23,9 @@ import org.unetrpp.image.Nifti;
 final class FolderReader {
   private static final List<List<String>> LAYOUTS =
       List.of(List.of("imagesTr", "labelsTr"), List.of("images", "labels"));
+
+  private static final int MAX_DEPTH = 4;
+  private static final int MAX_ENTRIES = 10_000;
 
   private final Path folder;
   private final Map<String, DatasetCase> cases = new TreeMap<>();
@@ -40,7 +45,12 @@ final class FolderReader {
     } else {
       addFound(channels.size());
     }
-    if (cases.isEmpty() && problems.isEmpty()) {
+    if (description != null) {
+      description
+          .remarks(cases.size())
+          .forEach(remark -> problems.add(Problem.warning(file, remark)));
+    }
+    if (cases.isEmpty() && problems.stream().noneMatch(Problem::isError)) {
       throw new InvalidFileException(folder, "holds no case: no label file (.nii, .nii.gz)");
     }
     return new DatasetFolder(
@@ -50,6 +60,23 @@ final class FolderReader {
         description == null ? List.of() : description.labels(),
         List.copyOf(cases.values()),
         problems);
+  }
+
+  /** A data set a few folders down, such as in the layout of published scripts. */
+  private Optional<Path> datasetBelow() throws IOException {
+    try (Stream<Path> folders = Files.walk(folder, MAX_DEPTH)) {
+      return folders.limit(MAX_ENTRIES).filter(below -> layout(below).isPresent()).findFirst();
+    } catch (UncheckedIOException e) {
+      return Optional.empty(); // a folder that may not be read is none that was meant
+    }
+  }
+
+  /** The folders of images and labels, if there are both. */
+  static Optional<List<Path>> layout(Path folder) {
+    return LAYOUTS.stream()
+        .map(layout -> layout.stream().map(folder::resolve).toList())
+        .filter(layout -> layout.stream().allMatch(Files::isDirectory))
+        .findFirst();
   }
 
   private String name(@Nullable DatasetDescription description) {
@@ -114,24 +141,39 @@ final class FolderReader {
   }
 
   private void addFound(int declaredChannels) throws IOException {
-    List<Path> folders =
-        LAYOUTS.stream()
-            .map(layout -> layout.stream().map(folder::resolve).toList())
-            .filter(layout -> layout.stream().allMatch(Files::isDirectory))
-            .findFirst()
-            .orElseThrow(() ->
-                new InvalidFileException(
-                    folder,
-                    "holds neither imagesTr and labelsTr nor images and labels: no data set"));
-    Map<String, Path> labels = labels(folders.getLast());
-    Images images = Images.of(filesIn(folders.getFirst()), labels.keySet(), problems);
+    Optional<List<Path>> found = layout(folder);
+    if (found.isEmpty()) {
+      throw new InvalidFileException(
+          folder,
+          "holds neither imagesTr and labelsTr nor images and labels: no data set; "
+              + datasetBelow()
+                  .map("%s is one"::formatted)
+                  .orElse("name the folder that holds them"));
+    }
+    List<Path> folders = found.get();
+    List<Path> imageFiles = filesIn(folders.getFirst());
+    Map<String, Path> labels = labels(folders.getLast(), caseNames(imageFiles));
+    Images images = Images.of(imageFiles, labels.keySet(), problems);
     int channels = declaredChannels > 0 ? declaredChannels : images.mostChannels();
     labels.forEach((id, label) ->
         add(new DatasetCase(id, images.of(id, channels, folders.getFirst()), label)));
     images.addProblems(channels, labels.keySet(), folders.getLast(), problems);
   }
 
-  private Map<String, Path> labels(Path labelFolder) throws IOException {
+  /** Every name that a case of these images may have. */
+  private static Set<String> caseNames(List<Path> images) {
+    return images.stream()
+        .flatMap(image -> ImageName.of(image).stream())
+        .flatMap(name ->
+            Stream.concat(
+                Stream.of(name.stem()), name.numbered().map(ImageName.Numbered::name).stream()))
+        .collect(Collectors.toUnmodifiableSet());
+  }
+
+  /**
+   * @param cases that have images
+   */
+  private Map<String, Path> labels(Path labelFolder, Set<String> cases) throws IOException {
     Map<String, Path> labels = new TreeMap<>();
     for (Path file : filesIn(labelFolder)) {
       Optional<ImageName> name = ImageName.of(file);
@@ -139,11 +181,11 @@ final class FolderReader {
         problems.add(Problem.warning(file, "belongs to no case: no name of a NIfTI file"));
         continue;
       }
-      Path same = labels.putIfAbsent(name.get().stem(), file);
+      String stem = name.get().stem();
+      String id = LabelName.caseOf(stem, cases::contains).orElse(stem);
+      Path same = labels.putIfAbsent(id, file);
       if (same != null) {
-        problems.add(
-            Problem.error(
-                file, "a second case '%s', beside %s".formatted(name.get().stem(), same)));
+        problems.add(Problem.error(file, "a second case '%s', beside %s".formatted(id, same)));
       }
     }
     return labels;

@@ -92,13 +92,19 @@ public final class IntegrityCheck {
       List<DatasetLabel> labels,
       List<Problem> problems) {
     boolean allRead = cases.size() == folder.cases().size();
-    for (DatasetLabel label : labels) {
-      if (allRead && label.value() > 0 && !values.get(label.value())) {
-        problems.add(
-            Problem.warning(
-                folder.declaration(),
-                "label %d (%s) occurs in no case".formatted(label.value(), label.name())));
-      }
+    List<String> unused =
+        labels.stream()
+            .filter(label -> label.value() > 0 && !values.get(label.value()))
+            .map(label -> "%d (%s)".formatted(label.value(), label.name()))
+            .toList();
+    if (allRead && !unused.isEmpty()) {
+      String names = String.join(", ", unused);
+      problems.add(
+          Problem.warning(
+              folder.declaration(),
+              unused.size() == 1
+                  ? "label %s occurs in no case".formatted(names)
+                  : "labels %s occur in no case".formatted(names)));
     }
     if (allRead && labels.size() < 2) {
       problems.add(Problem.error(folder.folder(), "no label file has any foreground"));

@@ -10,6 +10,7 @@ import org.unetrpp.dataset.LegacyShuffle;
 public final class Folds {
   private static final int COUNT = 5;
   private static final int SEED = 12345;
+  private static final int SHOWN = 3;
 
   private Folds() {}
 
@@ -45,6 +46,39 @@ public final class Folds {
       folds.add(fold(sorted, foldOf, fold));
     }
     return folds;
+  }
+
+  /**
+   * Folds without the cases that are not there.
+   *
+   * @param ids of the cases that are
+   * @throws IllegalArgumentException if a fold has no case left to train on, or none to hold back
+   */
+  public static List<Fold> among(List<Fold> folds, Collection<String> ids) {
+    List<Fold> left = new ArrayList<>();
+    for (Fold fold : folds) {
+      List<String> training = fold.training().stream().filter(ids::contains).toList();
+      List<String> validation = fold.validation().stream().filter(ids::contains).toList();
+      requireSome("trains on", fold.training(), training, ids);
+      requireSome("holds back", fold.validation(), validation, ids);
+      left.add(new Fold(training, validation));
+    }
+    return left;
+  }
+
+  private static void requireSome(
+      String what, List<String> listed, List<String> left, Collection<String> ids) {
+    if (left.isEmpty()) {
+      throw new IllegalArgumentException(
+          "a fold %s %s, none of which is there, only %s"
+              .formatted(what, shown(listed), shown(ids.stream().sorted().toList())));
+    }
+  }
+
+  private static String shown(List<String> ids) {
+    String first = String.join(", ", ids.subList(0, Math.min(SHOWN, ids.size())));
+    int more = ids.size() - SHOWN;
+    return more > 0 ? "%s and %d more".formatted(first, more) : first;
   }
 
   private static Fold fold(List<String> ids, int[] foldOf, int fold) {

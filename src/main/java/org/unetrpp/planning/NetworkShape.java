@@ -65,6 +65,27 @@ final class NetworkShape {
     return new NetworkShape(stem, List.copyOf(downsampling));
   }
 
+  /**
+   * The strides for a patch by the pooling of a published plan, whose levels beyond the network's
+   * stages do not count.
+   */
+  static NetworkShape of(Extents patch, List<Extents> pooling) {
+    int merged = patch.voxels() >= FINE_STEM_PATCH ? 2 : 1;
+    Extents stem = Extents.cube(1);
+    for (int level = 0; level < merged; level++) {
+      stem = stem.times(level(pooling, level));
+    }
+    List<Extents> downsampling = new ArrayList<>();
+    for (int stage = 1; stage < Architecture.STAGES; stage++) {
+      downsampling.add(level(pooling, merged + stage - 1));
+    }
+    return new NetworkShape(stem, List.copyOf(downsampling));
+  }
+
+  private static Extents level(List<Extents> pooling, int level) {
+    return level < pooling.size() ? pooling.get(level) : Extents.cube(1);
+  }
+
   private static void pool(Extents factors, double[] spacing, int[] grid) {
     for (int axis = 0; axis < 3; axis++) {
       spacing[axis] *= factors.along(axis);

@@ -65,6 +65,63 @@ public final class Planner {
     return new Planner(fingerprint, labels, options).plan(name, dataset, Folds.of(ids));
   }
 
+  /**
+   * How the published planner would have images prepared.
+   *
+   * @param labels by ascending value, background first
+   */
+  public static PreprocessingPlan preprocessing(
+      Fingerprint fingerprint, List<DatasetLabel> labels) {
+    return new Planner(fingerprint, labels, PlanOptions.within(Long.MAX_VALUE)).preprocessing();
+  }
+
+  /**
+   * A training by a plan that the published planner made: its preparation, patch, batch and
+   * pooling, and the rest as published. A plan for the patch, channels and classes of a published
+   * network gets that network.
+   *
+   * @param name of the data set
+   * @param dataset its folder, as the plan names it
+   * @param labels by ascending value, background first, with the plan's values
+   * @throws IllegalArgumentException if the patch asked for fits no network
+   */
+  public static TrainingPlan imported(
+      String name,
+      String dataset,
+      ImportedPlan imported,
+      List<DatasetLabel> labels,
+      List<Fold> folds,
+      PlanOptions options) {
+    int channels = imported.preprocessing().channels().size();
+    Extents patch = options.patch() == null ? imported.patch() : options.patch();
+    Architecture network =
+        Architecture.publishedNames().stream()
+            .flatMap(published -> Architecture.published(published).stream())
+            .filter(published ->
+                published.inputChannels() == channels
+                    && published.classes() == labels.size()
+                    && published.patch().equals(patch))
+            .findFirst()
+            .orElseGet(
+                () -> network(NetworkShape.of(patch, imported.pooling()), patch, channels, labels));
+    return new TrainingPlan(
+        TrainingPlan.FORMAT_VERSION,
+        name,
+        dataset,
+        classes(labels),
+        imported.preprocessing(),
+        network,
+        imported.batchDice(),
+        AugmentationSettings.published(imported.sliceWise()),
+        Optimization.PUBLISHED,
+        schedule(PUBLISHED_EPOCHS, imported.batchSize()).with(options),
+        folds);
+  }
+
+  private static List<LabelClass> classes(List<DatasetLabel> labels) {
+    return labels.stream().map(label -> LabelClass.of(label.value(), label.name())).toList();
+  }
+
   private TrainingPlan plan(String name, String dataset, List<Fold> folds) {
     Fitted fitted = fitted();
     Extents patch = fitted.architecture.patch();
@@ -75,20 +132,19 @@ public final class Planner {
         TrainingPlan.FORMAT_VERSION,
         name,
         dataset,
-        labels.stream().map(label -> LabelClass.of(label.value(), label.name())).toList(),
+        classes(labels),
         preprocessing(),
         fitted.architecture,
         published.lowResolution().isPresent(),
         AugmentationSettings.published(sliceWise),
         Optimization.PUBLISHED,
-        new Schedule(
-            options.epochs().orElse(small ? SMALL_EPOCHS : PUBLISHED_EPOCHS),
-            options.iterations().orElse(ITERATIONS),
-            VALIDATION_ITERATIONS,
-            fitted.batch,
-            FOREGROUND_SHARE,
-            SEED),
+        schedule(small ? SMALL_EPOCHS : PUBLISHED_EPOCHS, fitted.batch).with(options),
         folds);
+  }
+
+  private static Schedule schedule(int epochs, int batchSize) {
+    return new Schedule(
+        epochs, ITERATIONS, VALIDATION_ITERATIONS, batchSize, FOREGROUND_SHARE, SEED);
   }
 
   private PreprocessingPlan preprocessing() {
@@ -185,12 +241,18 @@ public final class Planner {
     if (patch == null) {
       throw new IllegalStateException("no patch was asked for");
     }
-    NetworkShape shape = NetworkShape.of(patch, stage.spacing());
+    return network(
+        NetworkShape.of(patch, stage.spacing()), patch, fingerprint.channels().size(), labels);
+  }
+
+  /** The network of a patch that must be as it is. */
+  private static Architecture network(
+      NetworkShape shape, Extents patch, int channels, List<DatasetLabel> labels) {
     if (!patch.divisibleBy(shape.divisor())) {
       throw new IllegalArgumentException(
           "patch %s, expected a multiple of %s such as %s"
               .formatted(patch, shape.divisor(), shape.roundedUp(patch)));
     }
-    return shape.network(patch, fingerprint.channels().size(), labels.size());
+    return shape.network(patch, channels, labels.size());
   }
 }

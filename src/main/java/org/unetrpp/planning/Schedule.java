@@ -29,6 +29,22 @@ public record Schedule(
     }
   }
 
+  /**
+   * The same with what a person decides instead; validation keeps its proportion to training, but
+   * for a batch at least.
+   */
+  public Schedule with(PlanOptions options) {
+    int steps = options.iterations().orElse(iterations);
+    long validation = Math.max(1, (long) steps * validationIterations / iterations);
+    return new Schedule(
+        options.epochs().orElse(epochs),
+        steps,
+        (int) validation,
+        options.batchSize().orElse(batchSize),
+        foregroundShare,
+        seed);
+  }
+
   private static void requirePositive(String name, int value) {
     if (value < 1) {
       throw new IllegalArgumentException(name + " is " + value + ", expected 1 or more");

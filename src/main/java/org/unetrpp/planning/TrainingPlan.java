@@ -49,10 +49,33 @@ public record TrainingPlan(
     if (folds.isEmpty()) {
       throw new IllegalArgumentException("folds is empty, expected at least one");
     }
+    long lastTokens = architecture.stageTokens(Architecture.STAGES - 1);
+    if (lastTokens * schedule.batchSize() < 2) {
+      throw new IllegalArgumentException(
+          ("patch %s leaves one token in the last stage, "
+                  + "whose batch normalization needs two: a larger patch, or batchSize 2")
+              .formatted(architecture.patch()));
+    }
     // Labels, network and channels must fit each other as in the model that will come of them.
     ModelDescription _ =
         new ModelDescription(
             architecture, labels, preprocessing, new Provenance("", List.of(), ""));
+  }
+
+  /** The same with other divisions of the cases. */
+  public TrainingPlan withFolds(List<Fold> newFolds) {
+    return new TrainingPlan(
+        formatVersion,
+        name,
+        dataset,
+        labels,
+        preprocessing,
+        architecture,
+        batchDice,
+        augmentation,
+        optimization,
+        schedule,
+        newFolds);
   }
 
   /** Value in label files of each class, background first. */

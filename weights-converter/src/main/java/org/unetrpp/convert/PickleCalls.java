@@ -149,12 +149,16 @@ final class PickleCalls {
   private PyValue numpyType(Arguments given) throws InvalidFileException {
     given.requireCount(1, 3);
     String text = given.text(0);
-    if (!text.matches("[?]|b1|[iu][1248]|f[248]")) {
-      throw given.unexpected(0, "a NumPy type of b1, i1 to i8, u1 to u8 or f2 to f8");
+    if (text.equals("?")) {
+      return new PyValue.NumpyType('b', 1);
     }
-    return text.equals("?")
-        ? new PyValue.NumpyType('b', 1)
-        : new PyValue.NumpyType(text.charAt(0), text.charAt(1) - '0');
+    if (text.matches("U[1-9][0-9]{0,3}")) {
+      return new PyValue.NumpyType('U', 4 * Integer.parseInt(text.substring(1)));
+    }
+    if (!text.matches("b1|[iu][1248]|f[248]|O8")) {
+      throw given.unexpected(0, "a NumPy type of b1, i1 to i8, u1 to u8, f2 to f8, U or O8");
+    }
+    return new PyValue.NumpyType(text.charAt(0), text.charAt(1) - '0');
   }
 
   private void setByteOrder(PyValue.NumpyType type, Arguments state) throws InvalidFileException {
@@ -167,7 +171,11 @@ final class PickleCalls {
 
   private void fill(PyValue.NumpyArray array, Arguments state) throws InvalidFileException {
     state.requireCount(5, 5);
-    fill(array, state.extents(1), state.numpyType(2), state.bytes(4), state.truth(3));
+    if (state.numpyType(2).letter() == 'O') {
+      fill(array, state.extents(1), state.items(4));
+    } else {
+      fill(array, state.extents(1), state.numpyType(2), state.bytes(4), state.truth(3));
+    }
   }
 
   private PyValue numpyFromBuffer(Arguments given) throws InvalidFileException {
@@ -194,7 +202,17 @@ final class PickleCalls {
           "a NumPy array of shape %s has %d bytes, expected %d of each value"
               .formatted(shape, content.length, type.bytes()));
     }
-    array.fill(shape, type, content);
+    array.fill(type, content);
+  }
+
+  private void fill(PyValue.NumpyArray array, List<Long> shape, List<PyValue> values)
+      throws InvalidFileException {
+    if (product(shape) != values.size()) {
+      throw bytes.invalid(
+          "a NumPy array of shape %s has %d values".formatted(shape, values.size()));
+    }
+    requireCopy(values.size());
+    array.fill(values);
   }
 
   private long product(List<Long> shape) throws InvalidFileException {
@@ -212,11 +230,10 @@ final class PickleCalls {
     if (content.length != type.bytes()) {
       throw given.unexpected(1, type.bytes() + " bytes");
     }
-    return switch (type.letter()) {
-      case 'b' -> new PyValue.Bool(content[0] != 0);
-      case 'f' -> new PyValue.Real(type.real(content, 0));
-      default -> new PyValue.Int(type.integer(content, 0));
-    };
+    if (type.letter() == 'O') {
+      throw given.unexpected(0, "a type of numbers or text");
+    }
+    return type.value(content, 0);
   }
 
   /** The arguments of one call, with errors that name the function. */

@@ -2,12 +2,9 @@ package org.unetrpp.convert;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import org.unetrpp.convert.TrainingPlan.Intensities;
-import org.unetrpp.image.Spacing;
 import org.unetrpp.inference.LabelClass;
 import org.unetrpp.model.Architecture;
 import org.unetrpp.pipeline.AxisOrder;
@@ -16,6 +13,7 @@ import org.unetrpp.pipeline.IntensityStatistics;
 import org.unetrpp.pipeline.NormalizationScheme;
 import org.unetrpp.pipeline.PreprocessingPlan;
 import org.unetrpp.pipeline.SplineRule;
+import org.unetrpp.recipe.PublishedRecipe;
 
 /**
  * How images are prepared for a converted network, and what its labels are called: from the side
@@ -26,51 +24,6 @@ import org.unetrpp.pipeline.SplineRule;
  * @param assumption what had to be assumed for want of a side file, or empty
  */
 record Preparation(PreprocessingPlan plan, List<LabelClass> labels, String assumption) {
-  private static final Map<String, List<String>> LABELS =
-      Map.of(
-          "synapse",
-          List.of(
-              "spleen",
-              "right kidney",
-              "left kidney",
-              "gallbladder",
-              "esophagus",
-              "liver",
-              "stomach",
-              "aorta",
-              "inferior vena cava",
-              "portal and splenic vein",
-              "pancreas",
-              "right adrenal gland",
-              "left adrenal gland"),
-          "acdc",
-          List.of("right ventricle cavity", "myocardium", "left ventricle cavity"),
-          "lung",
-          List.of("cancer"),
-          "tumor",
-          List.of("edema", "non-enhancing tumor", "enhancing tumor"));
-
-  /** Of the plan that is published with the code. */
-  private static final PreprocessingPlan SYNAPSE =
-      new PreprocessingPlan(
-          List.of(
-              new ChannelPlan(
-                  "CT",
-                  NormalizationScheme.CT,
-                  false,
-                  new IntensityStatistics(82.95177, 136.94818, -958, 326))),
-          new Spacing(3.0, 0.75781244, 0.75781244),
-          AxisOrder.IDENTITY,
-          SplineRule.PINNED);
-
-  /** Of the planner on a data set of 1 mm, whose images are mostly zero. */
-  private static final PreprocessingPlan TUMOR =
-      new PreprocessingPlan(
-          Stream.of("FLAIR", "T1w", "t1gd", "T2w").map(name -> nonCt(name, true)).toList(),
-          new Spacing(1, 1, 1),
-          AxisOrder.IDENTITY,
-          SplineRule.PINNED);
-
   /**
    * The preparation of a checkpoint, by its side file if it has one.
    *
@@ -93,27 +46,26 @@ record Preparation(PreprocessingPlan plan, List<LabelClass> labels, String assum
     if (trained.isPresent()) {
       return new Preparation(plan(trained.get()), labels, "");
     }
-    return switch (variant) {
-      case "synapse" ->
-          new Preparation(
-              SYNAPSE,
-              labels,
-              "no side file: spacing and intensities are those of the published plan");
-      case "tumor" ->
-          new Preparation(
-              TUMOR,
-              labels,
-              "no side file: 1 mm voxels and normalization within the brain assumed");
-      default ->
-          new Preparation(
-              ownSpacing(architecture.inputChannels()),
-              labels,
-              "no side file: images keep their own spacing and are normalized by their own mean and "
-                  + "deviation; segmentations are only right if training did the same");
-    };
+    Optional<PreprocessingPlan> published =
+        PublishedRecipe.named(variant).flatMap(PublishedRecipe::preprocessing);
+    if (published.isPresent()) {
+      return new Preparation(published.get(), labels, "no side file: " + assumed(variant));
+    }
+    return new Preparation(
+        ownSpacing(architecture.inputChannels()),
+        labels,
+        "no side file: images keep their own spacing and are normalized by their own mean and "
+            + "deviation; segmentations are only right if training did the same");
   }
 
-  private static PreprocessingPlan plan(TrainingPlan trained) {
+  private static String assumed(String variant) {
+    return variant.equals("tumor")
+        ? "1 mm voxels and normalization within the brain assumed"
+        : "spacing and intensities are those of the published plan";
+  }
+
+  /** How images are prepared by a plan. */
+  static PreprocessingPlan plan(TrainingPlan trained) {
     List<ChannelPlan> channels = new ArrayList<>();
     for (int i = 0; i < trained.modalities().size(); i++) {
       NormalizationScheme scheme = scheme(trained.normalizations().get(i));
@@ -147,7 +99,7 @@ record Preparation(PreprocessingPlan plan, List<LabelClass> labels, String assum
     };
   }
 
-  private static IntensityStatistics statistics(Intensities of) {
+  static IntensityStatistics statistics(Intensities of) {
     return new IntensityStatistics(
         of.mean(), of.standardDeviation(), of.percentile005(), of.percentile995());
   }
@@ -164,12 +116,12 @@ record Preparation(PreprocessingPlan plan, List<LabelClass> labels, String assum
     return new ChannelPlan(name, NormalizationScheme.NON_CT, useMask, null);
   }
 
-  /** The data set's names where the number of classes is its own, else numbers. */
+  /** The data set's labels where the number of classes is its own, else numbers. */
   private static List<LabelClass> labels(String variant, int classes) {
-    List<String> names = LABELS.getOrDefault(variant, List.of());
-    return LabelClass.of(
-        names.size() == classes - 1
-            ? names
-            : IntStream.range(1, classes).mapToObj(i -> "label " + i).toList());
+    return PublishedRecipe.named(variant)
+        .map(PublishedRecipe::labels)
+        .filter(labels -> labels.size() == classes)
+        .orElseGet(
+            () -> LabelClass.of(IntStream.range(1, classes).mapToObj(i -> "label " + i).toList()));
   }
 }

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.SequencedMap;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.weights.StoredType;
 
@@ -20,11 +21,12 @@ sealed interface PyValue {
     return getClass().getSimpleName().toLowerCase(Locale.ROOT);
   }
 
-  /** The parts of a list or tuple; none of anything else. */
+  /** The parts of a list, tuple or NumPy array; none of anything else. */
   static List<PyValue> parts(PyValue value) {
     return switch (value) {
       case Items items -> items.values();
       case Tuple(List<PyValue> values) -> values;
+      case NumpyArray array -> array.elements();
       default -> List.of();
     };
   }
@@ -201,7 +203,10 @@ sealed interface PyValue {
       this.bytes = bytes;
     }
 
-    /** {@code b} boolean, {@code i} signed, {@code u} unsigned, {@code f} floating point. */
+    /**
+     * {@code b} boolean, {@code i} signed, {@code u} unsigned, {@code f} floating point, {@code U}
+     * text, {@code O} any values.
+     */
     char letter() {
       return letter;
     }
@@ -218,13 +223,36 @@ sealed interface PyValue {
       this.bigEndian = bigEndian;
     }
 
-    /** A value of an array of this type as the nearest double. */
-    double real(byte[] content, int index) {
-      if (letter != 'f') {
-        return integer(content, index).doubleValue();
-      }
+    /** A value of an array of this type, which is not of any values. */
+    PyValue value(byte[] content, int index) {
+      return switch (letter) {
+        case 'b' -> new Bool(content[index] != 0);
+        case 'f' -> new Real(real(content, index));
+        case 'U' -> new Text(text(content, index));
+        default -> new Int(integer(content, index));
+      };
+    }
+
+    /** Characters of four bytes each, filled up with zeros. */
+    private String text(byte[] content, int index) {
       MemorySegment segment = MemorySegment.ofArray(content);
-      ByteOrder order = bigEndian ? ByteOrder.BIG_ENDIAN : ByteOrder.LITTLE_ENDIAN;
+      StringBuilder text = new StringBuilder();
+      for (long offset = (long) index * bytes; offset < (index + 1L) * bytes; offset += 4) {
+        int character = segment.get(ValueLayout.JAVA_INT_UNALIGNED.withOrder(order()), offset);
+        if (character != 0) {
+          text.appendCodePoint(Character.isValidCodePoint(character) ? character : '\uFFFD');
+        }
+      }
+      return text.toString();
+    }
+
+    private ByteOrder order() {
+      return bigEndian ? ByteOrder.BIG_ENDIAN : ByteOrder.LITTLE_ENDIAN;
+    }
+
+    private double real(byte[] content, int index) {
+      MemorySegment segment = MemorySegment.ofArray(content);
+      ByteOrder order = order();
       long offset = (long) index * bytes;
       return switch (bytes) {
         case 2 ->
@@ -235,8 +263,7 @@ sealed interface PyValue {
       };
     }
 
-    /** A value of an array of this type, which is not floating point. */
-    BigInteger integer(byte[] content, int index) {
+    private BigInteger integer(byte[] content, int index) {
       byte[] digits = new byte[bytes]; // most significant first
       int start = index * bytes;
       for (int i = 0; i < bytes; i++) {
@@ -248,33 +275,28 @@ sealed interface PyValue {
 
   /** An array of NumPy; its content comes after it was made. */
   final class NumpyArray implements PyValue {
-    private List<Long> shape = List.of(0L);
-    private NumpyType type = new NumpyType('u', 1);
+    private NumpyType type = new NumpyType('O', 8);
     private byte[] content = new byte[0];
+    private List<PyValue> objects = List.of();
 
-    /** Extents, slowest axis first. */
-    List<Long> shape() {
-      return shape;
+    /** The values, those of the last axis fastest. */
+    List<PyValue> elements() {
+      return type.letter() == 'O'
+          ? objects
+          : IntStream.range(0, content.length / type.bytes())
+              .mapToObj(index -> type.value(content, index))
+              .toList();
     }
 
-    /** The values as the nearest doubles. */
-    double[] values() {
-      double[] values = new double[content.length / type.bytes()];
-      for (int i = 0; i < values.length; i++) {
-        values[i] = type.real(content, i);
-      }
-      return values;
-    }
-
-    /**
-     * Gives the array its content.
-     *
-     * @param newContent as many values of {@code newType} as {@code newShape} asks for
-     */
-    void fill(List<Long> newShape, NumpyType newType, byte[] newContent) {
-      shape = List.copyOf(newShape);
+    /** Gives the array the bytes of values of a type. */
+    void fill(NumpyType newType, byte[] newContent) {
       type = newType;
       content = newContent;
+    }
+
+    /** Gives the array values of any types. */
+    void fill(List<PyValue> newObjects) {
+      objects = List.copyOf(newObjects);
     }
   }
 

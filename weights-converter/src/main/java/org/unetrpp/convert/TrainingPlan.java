@@ -1,13 +1,11 @@
 package org.unetrpp.convert;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.image.Spacing;
-import org.unetrpp.weights.TensorFiles;
 
 /**
  * How a published network's images were prepared: what inference needs of a plans file. Axes are in
@@ -73,13 +71,6 @@ public record TrainingPlan(
    *     data, or lacks a part of the plan
    */
   public static TrainingPlan read(Path path) throws IOException {
-    try (Arena arena = Arena.ofConfined()) {
-      FileBytes bytes = new FileBytes(path, "", TensorFiles.map(path, arena));
-      PyValue root = Unpickler.plain(bytes);
-      if (bytes.remaining() != 0) {
-        throw bytes.invalid("%d bytes follow the pickle's end".formatted(bytes.remaining()));
-      }
-      return new TrainingPlanReader(path).read(root);
-    }
+    return new TrainingPlanReader(path).read(Unpickler.file(path));
   }
 }

@@ -1,6 +1,9 @@
 package org.unetrpp.convert;
 
+import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.math.BigInteger;
+import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -9,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.files.InvalidFileException;
+import org.unetrpp.weights.TensorFiles;
 
 /**
  * Reads one pickle, protocols 0 to 5, as plain data.
@@ -32,6 +36,7 @@ final class Unpickler {
   private final Deque<Integer> marks = new ArrayDeque<>();
   private final Map<Long, PyValue> memo = new HashMap<>();
   private long instruction;
+  private long lastText = -1;
   private int values;
 
   private Unpickler(FileBytes bytes, @Nullable StorageTable storages, boolean torchScript) {
@@ -39,6 +44,23 @@ final class Unpickler {
     this.calls = new PickleCalls(bytes);
     this.storages = storages;
     this.torchScript = torchScript;
+  }
+
+  /**
+   * Reads a file that is one pickle.
+   *
+   * @throws InvalidFileException if the pickle is damaged, wants what is not plain data, or is not
+   *     all of the file
+   */
+  static PyValue file(Path path) throws IOException {
+    try (Arena arena = Arena.ofConfined()) {
+      FileBytes bytes = new FileBytes(path, "", TensorFiles.map(path, arena));
+      PyValue root = plain(bytes);
+      if (bytes.remaining() != 0) {
+        throw bytes.invalid("%d bytes follow the pickle's end".formatted(bytes.remaining()));
+      }
+      return root;
+    }
   }
 
   /**
@@ -79,9 +101,14 @@ final class Unpickler {
 
   private PyValue result() throws InvalidFileException {
     if (stack.size() != 1 || !marks.isEmpty()) {
+      String cause =
+          lastText < 0
+              ? "it is damaged before this"
+              : "it is damaged before this, most likely in the length of the text at byte %d"
+                  .formatted(lastText);
       throw invalid(
-          "the pickle stops with %d unfinished values and %d bytes left: it is damaged before this"
-              .formatted(stack.size(), bytes.remaining()));
+          "the pickle stops with %d unfinished values and %d bytes left: %s"
+              .formatted(stack.size(), bytes.remaining(), cause));
     }
     return pop();
   }
@@ -101,11 +128,11 @@ final class Unpickler {
       case 0x8b -> pushNumber(bytes.unsignedInt());
       case 'G' -> push(new PyValue.Real(bytes.bigEndianDouble()));
       case 'F' -> push(new PyValue.Real(real(numberLine())));
-      case 'X' -> push(new PyValue.Text(bytes.utf8(bytes.unsignedInt())));
-      case 0x8c -> push(new PyValue.Text(bytes.utf8(bytes.unsignedByte())));
-      case 0x8d -> push(new PyValue.Text(bytes.utf8(bytes.signedLong())));
-      case 'T' -> push(new PyValue.Text(bytes.latin1(bytes.unsignedInt())));
-      case 'U' -> push(new PyValue.Text(bytes.latin1(bytes.unsignedByte())));
+      case 'X' -> pushText(bytes.utf8(bytes.unsignedInt()));
+      case 0x8c -> pushText(bytes.utf8(bytes.unsignedByte()));
+      case 0x8d -> pushText(bytes.utf8(bytes.signedLong()));
+      case 'T' -> pushText(bytes.latin1(bytes.unsignedInt()));
+      case 'U' -> pushText(bytes.latin1(bytes.unsignedByte()));
       case 'S' -> push(new PyValue.Text(quoted(bytes.line())));
       case 'V' -> push(new PyValue.Text(unescaped(bytes.line())));
       case 'B' -> push(new PyValue.Bytes(bytes.array(bytes.unsignedInt())));
@@ -251,6 +278,12 @@ final class Unpickler {
       throw invalid("the pickle holds more than %d values".formatted(MAX_VALUES));
     }
     stack.add(value);
+  }
+
+  /** A text whose length stands before it. */
+  private void pushText(String text) throws InvalidFileException {
+    lastText = instruction;
+    push(new PyValue.Text(text));
   }
 
   private void pushIntLine() throws InvalidFileException {
