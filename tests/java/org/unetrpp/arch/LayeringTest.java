@@ -43,7 +43,8 @@ class LayeringTest {
       inference         : engine pipeline model nn tensor backend memory weights image files grid
       drawing           : files
       preview           : drawing inference image files grid
-      metrics           : image pipeline grid
+      mask              : image pipeline grid
+      metrics           : mask image pipeline grid
       augmentation      : pipeline grid
       dataset           : pipeline image weights files grid
       sampling          : dataset augmentation grid
@@ -52,7 +53,7 @@ class LayeringTest {
       planning          : dataset augmentation inference model pipeline image files grid
       training          : drawing planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       benchmark         : training planning sampling loss engine model nn tensor backend memory grid
-      cli               : benchmark preview training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
+      cli               : benchmark preview training planning sampling augmentation dataset mask metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       convert           : cli inference pipeline model nn weights image files grid
       """;
 

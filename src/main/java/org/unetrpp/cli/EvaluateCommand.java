@@ -24,6 +24,7 @@ import org.unetrpp.metrics.Convention;
 import org.unetrpp.metrics.Evaluation;
 import org.unetrpp.metrics.Settings;
 import org.unetrpp.metrics.Structure;
+import org.unetrpp.pipeline.Progress;
 import org.unetrpp.pipeline.Workers;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -39,7 +40,7 @@ import picocli.CommandLine.Spec;
             + "Up to 5 cases are shown one by one, more with -v.",
     mixinStandardHelpOptions = true)
 final class EvaluateCommand extends Subcommand {
-  /** What a case takes at most: one file's voxels as floats, labels, masks and distances. */
+  /** What a case takes at most: one file's voxels as floats, labels, runs and distances. */
   private static final long BYTES_PER_VOXEL = 12;
 
   /** So many cases are shown one by one without being asked. */
@@ -110,7 +111,8 @@ final class EvaluateCommand extends Subcommand {
   @Option(
       names = "--threads",
       paramLabel = "N",
-      description = "Cases at a time (default: as many as processors and memory allow).")
+      description =
+          "Processors to use, for cases side by side as memory allows (default: all of them).")
   void setThreads(int count) {
     if (count < 1) {
       throw usage("--threads is " + count + ", expected 1 or more");
@@ -212,20 +214,22 @@ final class EvaluateCommand extends Subcommand {
   private List<Outcome> evaluate(
       List<LabelPair> pairs, List<Structure> structures, Settings settings) {
     @Nullable Outcome[] outcomes = new Outcome[pairs.size()];
-    try (Workers workers =
-        new Workers(casesAtATime(pairs), Interruption::requested, console()::progress)) {
-      workers.forEach(
+    int atATime = Math.min(casesAtATime(pairs), pairs.size());
+    try (Workers across = new Workers(atATime, Interruption::requested, console()::progress);
+        Workers within = new Workers(threads / atATime, Interruption::requested, Progress.NONE)) {
+      across.forEach(
           "cases",
           outcomes.length,
-          () -> settings,
-          (shared, i) -> outcomes[i] = evaluate(pairs.get(i), structures, shared));
+          () -> within,
+          (shared, i) -> outcomes[i] = evaluate(pairs.get(i), structures, settings, shared));
     }
     console().clearBar();
     return Arrays.stream(outcomes).map(Objects::requireNonNull).toList();
   }
 
   /** A case that fails does not keep the others from being evaluated. */
-  private static Outcome evaluate(LabelPair files, List<Structure> structures, Settings settings) {
+  private static Outcome evaluate(
+      LabelPair files, List<Structure> structures, Settings settings, Workers workers) {
     try {
       LabelPair.Labels volumes = files.read();
       List<Structure> own =
@@ -233,7 +237,9 @@ final class EvaluateCommand extends Subcommand {
               ? Evaluation.foreground(volumes.prediction(), volumes.reference())
               : structures;
       return new Outcome(
-          files, Evaluation.of(volumes.prediction(), volumes.reference(), own, settings), null);
+          files,
+          Evaluation.of(volumes.prediction(), volumes.reference(), own, settings, workers),
+          null);
     } catch (CancellationException e) {
       throw e;
     } catch (IOException | RuntimeException e) {
