@@ -45,6 +45,7 @@ class LayeringTest {
       preview           : drawing inference image files grid
       mask              : image pipeline grid
       metrics           : mask image pipeline grid
+      postprocessing    : metrics mask image pipeline files grid
       augmentation      : pipeline grid
       dataset           : pipeline image weights files grid
       sampling          : dataset augmentation grid
@@ -53,7 +54,7 @@ class LayeringTest {
       planning          : dataset augmentation inference model pipeline image files grid
       training          : drawing planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       benchmark         : training planning sampling loss engine model nn tensor backend memory grid
-      cli               : benchmark preview training planning sampling augmentation dataset mask metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
+      cli               : benchmark preview training planning sampling augmentation dataset postprocessing mask metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       convert           : cli inference pipeline model nn weights image files grid
       """;
 

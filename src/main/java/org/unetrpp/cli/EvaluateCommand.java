@@ -214,7 +214,7 @@ final class EvaluateCommand extends Subcommand {
   private List<Outcome> evaluate(
       List<LabelPair> pairs, List<Structure> structures, Settings settings) {
     @Nullable Outcome[] outcomes = new Outcome[pairs.size()];
-    int atATime = Math.min(casesAtATime(pairs), pairs.size());
+    int atATime = Math.clamp(pairs.size(), 1, casesAtATime(pairs));
     try (Workers across = new Workers(atATime, Interruption::requested, console()::progress);
         Workers within = new Workers(threads / atATime, Interruption::requested, Progress.NONE)) {
       across.forEach(

@@ -46,6 +46,8 @@ public final class Main {
     commands.add(new TrainCommand(new PlannedParts(), Interruption::requested));
     ServiceLoader.load(Subcommand.class).forEach(commands::add);
     commands.add(new EvaluateCommand());
+    commands.add(new DeterminePostprocessingCommand());
+    commands.add(new PostprocessCommand());
     commands.add(new InfoCommand(models));
     commands.add(new ForwardCommand());
     commands.add(new BenchmarkCommand(models));

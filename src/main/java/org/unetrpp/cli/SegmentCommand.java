@@ -28,7 +28,11 @@ import org.unetrpp.inference.SegmentationReport;
 import org.unetrpp.inference.Segmenter;
 import org.unetrpp.pipeline.ChannelPlan;
 import org.unetrpp.pipeline.Mirroring;
+import org.unetrpp.pipeline.Progress;
 import org.unetrpp.pipeline.SlidingWindow;
+import org.unetrpp.pipeline.Workers;
+import org.unetrpp.postprocessing.ComponentRule;
+import org.unetrpp.postprocessing.PostprocessingFile;
 import org.unetrpp.preview.Preview;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -112,6 +116,14 @@ final class SegmentCommand extends Subcommand {
       description = "Also write a CSV table of every case's labels with their voxels and ml.")
   private @Nullable Path volumes;
 
+  @Option(
+      names = "--postprocessing",
+      paramLabel = "F",
+      description =
+          "Remove small components by the rule of this postprocessing.json, which 'unetrpp "
+              + "determine-postprocessing' writes.")
+  private @Nullable Path postprocessing;
+
   private @Nullable Long maxBytes;
 
   @Option(
@@ -137,6 +149,7 @@ final class SegmentCommand extends Subcommand {
 
   private final EmbeddedModels models;
   private @Nullable VolumesFile volumesFile;
+  private ComponentRule rule = ComponentRule.NONE;
 
   SegmentCommand(EmbeddedModels models) {
     this.models = models;
@@ -144,6 +157,9 @@ final class SegmentCommand extends Subcommand {
 
   @Override
   public Integer call() throws IOException {
+    if (postprocessing != null) {
+      rule = PostprocessingFile.read(postprocessing);
+    }
     try (Segmenter segmenter = openModel()) {
       int channels = segmenter.description().architecture().inputChannels();
       List<CaseFiles> cases = CaseFiles.find(inputs, channels);
@@ -234,7 +250,7 @@ final class SegmentCommand extends Subcommand {
     List<Volume> probabilities = new ArrayList<>();
     SegmentationReport report =
         segmenter.report(channels, options(header.geometry(), probabilities, counter));
-    LabelVolume labels = report.labels();
+    LabelVolume labels = postprocessed(report.labels());
     long segmented = System.nanoTime();
     Path target = targets.labels(files);
     Nifti.writeLabels(target, labels, header);
@@ -263,6 +279,16 @@ final class SegmentCommand extends Subcommand {
             String.format(Locale.ROOT, "%s%s: %.1f s", counter, files.name(), seconds(start, end)),
             details,
             fields(files, target, seconds(start, end), times, measures));
+  }
+
+  private LabelVolume postprocessed(LabelVolume labels) {
+    if (rule.equals(ComponentRule.NONE)) {
+      return labels;
+    }
+    try (Workers workers =
+        new Workers(device.threads(), Interruption::requested, Progress.NONE)) {
+      return rule.apply(labels, workers);
+    }
   }
 
   private static double seconds(long from, long to) {
