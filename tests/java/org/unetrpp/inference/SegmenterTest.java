@@ -339,7 +339,7 @@ class SegmenterTest {
       try (Parameters parameters = file.load(backend)) {
         NetworkPredictor predictor =
             new NetworkPredictor(
-                backend, new UnetrPlusPlus(SmallModel.architecture(1), parameters));
+                backend, List.of(new UnetrPlusPlus(SmallModel.architecture(1), parameters)));
         long voxels = SmallModel.PATCH.voxels();
         MemorySegment input = arena.allocate(voxels * Float.BYTES, 64);
         MemorySegment output = arena.allocate(3 * voxels * Float.BYTES, 64);

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.SortedMap;
 import java.util.SortedSet;
 import java.util.TreeMap;
@@ -153,6 +154,6 @@ final class DeterminePostprocessingCommand extends Subcommand {
   }
 
   private static String number(double dice) {
-    return Double.isNaN(dice) ? "-" : "%.4f".formatted(dice);
+    return Double.isNaN(dice) ? "-" : String.format(Locale.ROOT, "%.4f", dice);
   }
 }

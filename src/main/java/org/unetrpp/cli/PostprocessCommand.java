@@ -5,7 +5,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import org.unetrpp.engine.Engine;
-import org.unetrpp.image.LabelVolume;
 import org.unetrpp.image.Nifti;
 import org.unetrpp.pipeline.Progress;
 import org.unetrpp.pipeline.Workers;
@@ -55,16 +54,21 @@ final class PostprocessCommand extends Subcommand {
       int done = 0;
       for (Path file : files.values()) {
         console().progress("cases", done, files.size());
-        LabelFile source = LabelFile.open(file);
-        LabelVolume labels = rule.apply(source.labels(), workers);
         Path target = output.resolve(String.valueOf(file.getFileName()));
-        Nifti.writeLabels(target, labels, source.header());
+        write(file, target, rule, workers);
         console().clearBar();
         System.out.println(target);
         done++;
       }
     }
     return ExitCode.OK;
+  }
+
+  /** Writes what a rule leaves of a label file. */
+  static void write(Path source, Path target, ComponentRule rule, Workers workers)
+      throws IOException {
+    LabelFile file = LabelFile.open(source);
+    Nifti.writeLabels(target, rule.apply(file.labels(), workers), file.header());
   }
 
   private static Path parent(Path file) {

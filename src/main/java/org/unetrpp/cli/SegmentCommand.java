@@ -67,8 +67,10 @@ final class SegmentCommand extends Subcommand {
   @Option(
       names = "--model",
       paramLabel = "M",
-      description = "A model file, or a built-in model (default: hippocampus).")
-  private @Nullable Path model;
+      description =
+          "A model file, or a built-in model (default: hippocampus). Given several times, such as "
+              + "for every fold: the mean of their probabilities.")
+  private List<Path> modelFiles = List.of();
 
   @Option(
       names = "--output",
@@ -175,13 +177,17 @@ final class SegmentCommand extends Subcommand {
     }
   }
 
-  /** Opens the model file or, telling which it is, the built-in model. */
+  /** Opens the model files or, telling which it is, the built-in model. */
   @MustBeClosed
   private Segmenter openModel() throws IOException {
+    if (modelFiles.size() > 1) {
+      return openEnsemble();
+    }
+    Path model = modelFiles.isEmpty() ? null : modelFiles.getFirst();
     String name = model == null ? EmbeddedModels.DEFAULT : model.toString();
     if (model != null && Files.exists(model)) {
       try (ModelFile file = ModelFile.open(model)) {
-        return segmenter(file);
+        return segmenter(List.of(file));
       }
     }
     if (!models.contains(name)) {
@@ -197,13 +203,27 @@ final class SegmentCommand extends Subcommand {
               ModelIntroduction.text(name, file.description()),
               List.of(),
               ModelIntroduction.fields(name, file.description()));
-      return segmenter(file);
+      return segmenter(List.of(file));
     }
   }
 
   @MustBeClosed
-  private Segmenter segmenter(ModelFile file) {
-    return Segmenter.open(file, device.device(console()), device.threads(), device.computeType());
+  @SuppressWarnings("MustBeClosedChecker") // closed in the end
+  private Segmenter openEnsemble() throws IOException {
+    List<ModelFile> files = new ArrayList<>();
+    try {
+      for (Path path : modelFiles) {
+        files.add(ModelFile.open(path));
+      }
+      return segmenter(files);
+    } finally {
+      files.forEach(ModelFile::close);
+    }
+  }
+
+  @MustBeClosed
+  private Segmenter segmenter(List<ModelFile> files) {
+    return Segmenter.open(files, device.device(console()), device.threads(), device.computeType());
   }
 
   /** What is done with each case. */

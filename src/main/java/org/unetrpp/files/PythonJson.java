@@ -80,7 +80,7 @@ public final class PythonJson {
     if (!Double.isFinite(value) || value == 0) {
       return Double.toString(value);
     }
-    // The digits are the fewest that tell the number from its neighbors, in Java as in Python.
+    // In Java as in Python the digits are the fewest that tell normal numbers from their neighbors.
     BigDecimal decimal = new BigDecimal(Double.toString(value)).stripTrailingZeros();
     int exponent = decimal.precision() - decimal.scale() - 1;
     if (exponent >= SMALL && exponent < LARGE) {
