@@ -44,7 +44,7 @@ class LayeringTest {
       drawing           : files
       preview           : drawing inference image files grid
       mask              : image pipeline grid
-      metrics           : mask image pipeline grid
+      metrics           : mask image pipeline files grid
       postprocessing    : metrics mask image pipeline files grid
       augmentation      : pipeline grid
       dataset           : pipeline image weights files grid

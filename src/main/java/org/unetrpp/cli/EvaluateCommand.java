@@ -103,6 +103,12 @@ final class EvaluateCommand extends Subcommand {
   @Option(names = "--csv", paramLabel = "F", description = "Write a line for each case and class.")
   private @Nullable Path csv;
 
+  @Option(
+      names = "--region-csv",
+      paramLabel = "F",
+      description = "Write Dice as the published region-based evaluation does: summary.csv.")
+  private @Nullable Path regionCsv;
+
   @Option(names = "--json", paramLabel = "F", description = "Write all of it for programs.")
   private @Nullable Path json;
 
@@ -149,7 +155,7 @@ final class EvaluateCommand extends Subcommand {
   }
 
   private void prepareTargets() throws IOException {
-    for (Path target : Stream.of(csv, json).flatMap(Stream::ofNullable).toList()) {
+    for (Path target : Stream.of(csv, regionCsv, json).flatMap(Stream::ofNullable).toList()) {
       Path folder = target.toAbsolutePath().normalize().getParent();
       if (folder != null) {
         Files.createDirectories(folder);
@@ -165,6 +171,9 @@ final class EvaluateCommand extends Subcommand {
     System.out.print(report.table(each));
     if (csv != null) {
       write(csv, report.csv());
+    }
+    if (regionCsv != null) {
+      write(regionCsv, report.regionCsv());
     }
     if (json != null) {
       write(json, report.json());

@@ -30,7 +30,6 @@ import org.unetrpp.metrics.Metric;
 import org.unetrpp.metrics.PublishedSummary;
 import org.unetrpp.metrics.Settings;
 import org.unetrpp.metrics.Structure;
-import org.unetrpp.metrics.Summary;
 import org.unetrpp.pipeline.Mirroring;
 import org.unetrpp.pipeline.Progress;
 import org.unetrpp.pipeline.SlidingWindow;
@@ -144,7 +143,7 @@ final class ValidateCommand extends Subcommand {
     try (Workers workers =
         new Workers(device.threads(), Interruption::requested, Progress.NONE)) {
       List<Integer> labels = task.plan.labelValues();
-      Summary summary = writeSummary(task, RAW, labels, workers);
+      PublishedSummary summary = writeSummary(task, RAW, labels, workers);
       SortedSet<Integer> foreground = new TreeSet<>(labels.subList(1, labels.size()));
       System.out.print(table(task.plan, summary));
       if (postprocesses) {
@@ -301,8 +300,8 @@ final class ValidateCommand extends Subcommand {
   }
 
   /** Evaluates the files of a folder and writes its summary. */
-  private Summary writeSummary(Task task, String part, List<Integer> labels, Workers workers)
-      throws IOException {
+  private PublishedSummary writeSummary(
+      Task task, String part, List<Integer> labels, Workers workers) throws IOException {
     List<Structure> structures =
         labels.stream().map(label -> Structure.of(label.toString(), label)).toList();
     List<PublishedSummary.Case> cases = new ArrayList<>();
@@ -329,7 +328,7 @@ final class ValidateCommand extends Subcommand {
             LocalDateTime.now(),
             cases);
     summary.write(task.folder.resolve(part).resolve(PublishedSummary.FILE_NAME));
-    return summary.means();
+    return summary;
   }
 
   private void postprocess(Task task, SortedSet<Integer> foreground, Workers workers)
@@ -356,16 +355,18 @@ final class ValidateCommand extends Subcommand {
     System.out.print(DeterminePostprocessingCommand.table(decision));
   }
 
-  private static String table(TrainingPlan plan, Summary summary) {
+  private static String table(TrainingPlan plan, PublishedSummary summary) {
     TextTable table = new TextTable(1);
     table.add(List.of("label", "Dice"));
     for (int label = 1; label < plan.labels().size(); label++) {
-      double dice = summary.structures().get(label).mean(Metric.DICE).value();
-      table.add(
-          List.of(
-              plan.labels().get(label).name(),
-              Double.isNaN(dice) ? "-" : String.format(Locale.ROOT, "%.4f", dice)));
+      double dice = summary.means().structures().get(label).mean(Metric.DICE).value();
+      table.add(List.of(plan.labels().get(label).name(), number(dice)));
     }
+    table.add(List.of("mean", number(summary.foregroundMean(Metric.DICE))));
     return table.toString();
+  }
+
+  private static String number(double dice) {
+    return Double.isNaN(dice) ? "-" : String.format(Locale.ROOT, "%.4f", dice);
   }
 }

@@ -55,6 +55,19 @@ public record PublishedSummary(
     return Summary.of(cases.stream().map(Case::evaluation).toList());
   }
 
+  /**
+   * The mean of a metric over the means of all structures but 0, without NaN: what the published
+   * helper adds as {@code mean["mean"]}.
+   */
+  public double foregroundMean(Metric metric) {
+    return means().structures().stream()
+        .filter(structure -> !structure.structure().name().equals("0"))
+        .mapToDouble(structure -> structure.mean(metric).value())
+        .filter(value -> !Double.isNaN(value))
+        .average()
+        .orElse(Double.NaN);
+  }
+
   /** Writes the file in one piece. */
   public void write(Path target) throws IOException {
     PythonJson.write(target, json());
