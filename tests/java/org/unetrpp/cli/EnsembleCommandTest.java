@@ -52,8 +52,7 @@ class EnsembleCommandTest {
   private static List<float[]> probabilities(String name) {
     List<float[]> classes = new ArrayList<>();
     for (int label = 0; label < CLASSES; label++) {
-      float[] values =
-          DeterministicTensor.values(name + label, (int) EXTENTS.voxels(), 0.5f, 0.2f);
+      float[] values = DeterministicTensor.values(name + label, (int) EXTENTS.voxels(), 0.5f, 0.2f);
       for (int i = 0; i < values.length; i++) {
         values[i] = Float.float16ToFloat(Float.floatToFloat16(values[i]));
       }
@@ -74,7 +73,8 @@ class EnsembleCommandTest {
   private static void saveNumpy(Path target, List<float[]> classes, String shape)
       throws IOException {
     String header = "{'descr': '<f2', 'fortran_order': False, 'shape': %s, }".formatted(shape);
-    byte[] text = (header + " ".repeat(117 - header.length()) + "\n").getBytes(StandardCharsets.US_ASCII);
+    byte[] text =
+        (header + " ".repeat(117 - header.length()) + "\n").getBytes(StandardCharsets.US_ASCII);
     ByteBuffer values =
         ByteBuffer.allocate(classes.size() * classes.getFirst().length * Short.BYTES)
             .order(ByteOrder.LITTLE_ENDIAN);

@@ -36,7 +36,8 @@ class PythonJsonTest {
               100.0,
               -Infinity
           ]
-      }""";
+      }\
+      """;
 
   @Test
   void textIsThatOfPython() {

@@ -358,11 +358,9 @@ class SegmenterTest {
     for (Path path : models) {
       files.add(ModelFile.open(path));
     }
-    try (Segmenter segmenter =
-        Segmenter.open(files, new Device.Cpu(), THREADS, DType.FLOAT32)) {
+    try (Segmenter segmenter = Segmenter.open(files, new Device.Cpu(), THREADS, DType.FLOAT32)) {
       segmenter.segment(
-          List.of(image),
-          OVERLAPPING.withProbabilities((_, values) -> probabilities.add(values)));
+          List.of(image), OVERLAPPING.withProbabilities((_, values) -> probabilities.add(values)));
     } finally {
       files.forEach(ModelFile::close);
     }

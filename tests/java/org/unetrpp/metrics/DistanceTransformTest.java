@@ -35,8 +35,7 @@ class DistanceTransformTest {
     for (int seed = 0; seed < 8; seed++) {
       byte[] flags = flags(extents, share, new Random(seed));
       flags[flags.length / 2] |= SET;
-      double[] distances =
-          distances(flags, extents, spacing);
+      double[] distances = distances(flags, extents, spacing);
       // Each is the root of a sum of three squares: some units in the last place.
       assertThat(distances)
           .as("seed " + seed)
@@ -50,8 +49,7 @@ class DistanceTransformTest {
     byte[] flags = new byte[Math.toIntExact(extents.voxels())];
     Arrays.fill(flags, (byte) ASKED);
     flags[0] |= SET;
-    double[] distances =
-        distances(flags, extents, new Spacing(2, 1, 1));
+    double[] distances = distances(flags, extents, new Spacing(2, 1, 1));
     assertThat(distances[(8 * 40 + 0) * 40 + 12]).isEqualTo(20); // 16, 0, 12
     assertThat(distances[(1 * 40 + 3) * 40 + 6]).isEqualTo(7); // 2, 3, 6
     assertThat(distances[39 * 40 + 39]).isEqualTo(Math.sqrt(39 * 39 * 2));

@@ -24,16 +24,12 @@ class PublishedSummaryTest {
   @TempDir Path folder;
 
   private static LabelVolume volume(String digits) {
-    return Labels.of(
-        EXTENTS, new Spacing(1, 1, 1), (_, _, column) -> digits.charAt(column) - '0');
+    return Labels.of(EXTENTS, new Spacing(1, 1, 1), (_, _, column) -> digits.charAt(column) - '0');
   }
 
   private static CaseEvaluation evaluate(String prediction, String reference) {
     return Evaluation.of(
-        volume(prediction),
-        volume(reference),
-        STRUCTURES,
-        Settings.DEFAULT.withoutDistances());
+        volume(prediction), volume(reference), STRUCTURES, Settings.DEFAULT.withoutDistances());
   }
 
   private static PublishedSummary summary() {
@@ -56,7 +52,8 @@ class PublishedSummaryTest {
     String text = Files.readString(file);
     assertThat(text)
         .startsWith("{\n    \"author\": \"unetrpp\",\n    \"description\": \"\",\n    \"id\": \"")
-        .contains("    \"name\": \"unetrpp val tiled True\",\n    \"results\": {\n        \"all\": [")
+        .contains(
+            "    \"name\": \"unetrpp val tiled True\",\n    \"results\": {\n        \"all\": [")
         .endsWith(
             """
                         "True Negative Rate": 1.0
@@ -65,7 +62,8 @@ class PublishedSummaryTest {
                 },
                 "task": "Task002",
                 "timestamp": "2026-01-02 03:04:05.000678"
-            }""")
+            }\
+            """)
         .contains(
             """
                             "1": {

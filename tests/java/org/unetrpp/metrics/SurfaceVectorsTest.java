@@ -140,10 +140,12 @@ class SurfaceVectorsTest {
       int kind = below(8);
       switch (kind) {
         case 0 -> {}
-        case 1 -> mask[(below(extents.depth()) * extents.height() + below(extents.height()))
-                * extents.width()
-            + below(extents.width())] =
-            1;
+        case 1 ->
+            mask[
+                    (below(extents.depth()) * extents.height() + below(extents.height()))
+                            * extents.width()
+                        + below(extents.width())] =
+                1;
         case 2 -> Arrays.fill(mask, (byte) 1);
         default -> addBoxes(mask, extents);
       }

@@ -18,7 +18,8 @@ class ComponentRuleTest {
   static LabelVolume volume(String... rows) {
     byte[] labels = new byte[rows.length * rows[0].length()];
     for (int i = 0; i < labels.length; i++) {
-      labels[i] = (byte) Character.digit(rows[i / rows[0].length()].charAt(i % rows[0].length()), 10);
+      labels[i] =
+          (byte) Character.digit(rows[i / rows[0].length()].charAt(i % rows[0].length()), 10);
     }
     Extents extents = new Extents(1, rows.length, rows[0].length());
     return new LabelVolume(new Geometry(extents, Affine.ofSpacing(new Spacing(4, 1, 0.5))), labels);

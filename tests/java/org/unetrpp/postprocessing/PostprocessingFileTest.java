@@ -63,7 +63,8 @@ class PostprocessingFileTest {
                 "num_samples": 12,
                 "validation_final": "validation_raw_postprocessed",
                 "validation_raw": "validation_raw"
-            }""");
+            }\
+            """);
     assertThat(PostprocessingFile.read(file)).isEqualTo(decision.rule());
   }
 

@@ -5,9 +5,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.SortedMap;
 import java.util.SortedSet;
-import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
@@ -87,7 +85,9 @@ final class DeterminePostprocessingCommand extends Subcommand {
       }
       List<CaseDice> cases =
           forEach(
-              "cases", pairs, (_, of) -> CaseDice.of(of.prediction(), of.reference(), foreground, workers));
+              "cases",
+              pairs,
+              (_, of) -> CaseDice.of(of.prediction(), of.reference(), foreground, workers));
       Decision decision = Decision.of(cases);
       PostprocessingFile.write(output, decision, name(predictions.getFirst()), "");
       System.out.print(table(decision));
@@ -138,14 +138,13 @@ final class DeterminePostprocessingCommand extends Subcommand {
     table.add(List.of("label", "Dice", "all as one", "each class"));
     decision
         .raw()
-        .forEach(
-            (label, raw) ->
-                table.add(
-                    List.of(
-                        label.toString(),
-                        number(raw),
-                        number(decision.joint().getOrDefault(label, Double.NaN)),
-                        number(decision.each().getOrDefault(label, Double.NaN)))));
+        .forEach((label, raw) ->
+            table.add(
+                List.of(
+                    label.toString(),
+                    number(raw),
+                    number(decision.joint().getOrDefault(label, Double.NaN)),
+                    number(decision.each().getOrDefault(label, Double.NaN)))));
     List<String> rule =
         decision.rule().removals().stream().map(removal -> removal.labels().toString()).toList();
     return table

@@ -145,11 +145,7 @@ final class EnsembleCommand extends Subcommand {
   }
 
   private static void write(
-      Path target,
-      List<Path> files,
-      List<LabelClass> classes,
-      ComponentRule rule,
-      Workers workers)
+      Path target, List<Path> files, List<LabelClass> classes, ComponentRule rule, Workers workers)
       throws IOException {
     List<SavedProbabilities> runs = new ArrayList<>();
     try {

@@ -305,8 +305,7 @@ final class SegmentCommand extends Subcommand {
     if (rule.equals(ComponentRule.NONE)) {
       return labels;
     }
-    try (Workers workers =
-        new Workers(device.threads(), Interruption::requested, Progress.NONE)) {
+    try (Workers workers = new Workers(device.threads(), Interruption::requested, Progress.NONE)) {
       return rule.apply(labels, workers);
     }
   }

@@ -282,12 +282,9 @@ final class TrainCommand extends Subcommand {
 
   private Fold cases(TrainingPlan plan) {
     return plan.fold(fold)
-        .orElseThrow(
-            () ->
-                invalid(
-                    "--fold",
-                    fold,
-                    "a fold of the plan, which has %d".formatted(plan.folds().size())));
+        .orElseThrow(() ->
+            invalid(
+                "--fold", fold, "a fold of the plan, which has %d".formatted(plan.folds().size())));
   }
 
   /** The folder named, or the plan's name with the fold beside the plan. */

@@ -140,8 +140,7 @@ final class ValidateCommand extends Subcommand {
     Path raw = Files.createDirectories(task.folder.resolve(RAW));
     segment(model, task, window);
     writeArguments(raw.resolve("validation_args.json"), window);
-    try (Workers workers =
-        new Workers(device.threads(), Interruption::requested, Progress.NONE)) {
+    try (Workers workers = new Workers(device.threads(), Interruption::requested, Progress.NONE)) {
       List<Integer> labels = task.plan.labelValues();
       PublishedSummary summary = writeSummary(task, RAW, labels, workers);
       SortedSet<Integer> foreground = new TreeSet<>(labels.subList(1, labels.size()));
@@ -192,12 +191,11 @@ final class ValidateCommand extends Subcommand {
             : foldName;
     Fold fold =
         plan.fold(name)
-            .orElseThrow(
-                () ->
-                    new ParameterException(
-                        command.commandLine(),
-                        "--fold is %s, expected a fold of the plan, which has %d"
-                            .formatted(name, plan.folds().size())));
+            .orElseThrow(() ->
+                new ParameterException(
+                    command.commandLine(),
+                    "--fold is %s, expected a fold of the plan, which has %d"
+                        .formatted(name, plan.folds().size())));
     Map<String, DatasetCase> known = new HashMap<>();
     PlanFile.openDataset(planPath, plan).cases().forEach(each -> known.put(each.id(), each));
     List<DatasetCase> cases = new ArrayList<>();
@@ -259,8 +257,7 @@ final class ValidateCommand extends Subcommand {
     if (saveProbabilities) {
       options =
           options.withProbabilities(
-              (_, values) ->
-                  probabilities.add(new Volume(channels.getFirst().geometry(), values)));
+              (_, values) -> probabilities.add(new Volume(channels.getFirst().geometry(), values)));
     }
     LabelVolume labels = segment(segmenter, channels, options, first.path());
     Nifti.writeLabels(pair.prediction(), labels, first.header());

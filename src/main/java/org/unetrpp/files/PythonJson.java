@@ -52,8 +52,7 @@ public final class PythonJson {
     List<String> members = new ArrayList<>();
     new TreeMap<>(object.asMap())
         .forEach(
-            (name, member) ->
-                members.add(quoted(name) + ": " + text(member, lineStart + INDENT)));
+            (name, member) -> members.add(quoted(name) + ": " + text(member, lineStart + INDENT)));
     return enclosed("{", members, "}", lineStart);
   }
 
@@ -88,7 +87,8 @@ public final class PythonJson {
       return plain.contains(".") ? plain : plain + ".0";
     }
     String digits = decimal.unscaledValue().abs().toString();
-    String mantissa = digits.substring(0, 1) + (digits.length() > 1 ? "." : "") + digits.substring(1);
+    String mantissa =
+        digits.substring(0, 1) + (digits.length() > 1 ? "." : "") + digits.substring(1);
     String sign = decimal.signum() < 0 ? "-" : "";
     return "%s%se%s%02d".formatted(sign, mantissa, exponent < 0 ? "-" : "+", Math.abs(exponent));
   }

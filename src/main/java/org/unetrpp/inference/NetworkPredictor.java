@@ -16,8 +16,8 @@ import org.unetrpp.tensor.Shape;
 import org.unetrpp.tensor.Tensor;
 
 /**
- * Networks on a device as the sliding window sees them: the mean of their probabilities. Threads may
- * share it: they take turns, patch by patch, and each patch has all of the device.
+ * Networks on a device as the sliding window sees them: the mean of their probabilities. Threads
+ * may share it: they take turns, patch by patch, and each patch has all of the device.
  */
 final class NetworkPredictor implements PatchPredictor {
   private static final long ALIGNMENT_BYTES = 64;

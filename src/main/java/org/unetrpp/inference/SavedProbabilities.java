@@ -18,8 +18,8 @@ import org.unetrpp.image.NiftiHeader;
 import org.unetrpp.image.VoxelStream;
 import org.unetrpp.weights.NumpyFile;
 
-/// The probabilities of a case that a run saved, read piece by piece: class after class, each
-/// (D, H, W) of the image. For one thread at a time.
+/// The probabilities of a case that a run saved, read piece by piece: class after class, each (D,
+/// H, W) of the image. For one thread at a time.
 ///
 /// | file | holds |
 /// | --- | --- |
@@ -114,7 +114,9 @@ public final class SavedProbabilities implements AutoCloseable {
     Extents extents = header.geometry().extents();
     List<Integer> shape = softmax.shape();
     if (shape.size() != 4
-        || !shape.subList(1, 4).equals(List.of(extents.depth(), extents.height(), extents.width()))) {
+        || !shape
+            .subList(1, 4)
+            .equals(List.of(extents.depth(), extents.height(), extents.width()))) {
       throw new InvalidFileException(
           path,
           ("softmax of shape %s, expected (classes, %d, %d, %d) as %s has voxels; of cropped images "

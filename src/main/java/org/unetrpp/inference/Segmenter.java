@@ -154,8 +154,7 @@ public final class Segmenter implements AutoCloseable {
       for (ModelFile model : models) {
         parameters.add(model.load(backend));
       }
-      return new Segmenter(
-          models.getFirst().description(), backend, parameters, threads, resident);
+      return new Segmenter(models.getFirst().description(), backend, parameters, threads, resident);
     } catch (RuntimeException e) {
       backend.close();
       throw e;

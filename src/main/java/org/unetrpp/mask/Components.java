@@ -120,8 +120,7 @@ public final class Components {
     }
   }
 
-  private void unite(
-      int slice, int row, int otherSlice, int otherRow, Connectivity connectivity) {
+  private void unite(int slice, int row, int otherSlice, int otherRow, Connectivity connectivity) {
     MaskRuns.Slice runs = mask.slice(slice);
     MaskRuns.Slice others = mask.slice(otherSlice);
     int gap =

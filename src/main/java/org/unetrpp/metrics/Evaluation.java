@@ -35,8 +35,8 @@ public final class Evaluation {
   }
 
   /**
-   * The metrics of one case. Beside the volumes it needs 9 bytes for each run of a label along a row
-   * of either, 8 for each of the largest structure, and 28 for each of its surface voxels.
+   * The metrics of one case. Beside the volumes it needs 9 bytes for each run of a label along a
+   * row of either, 8 for each of the largest structure, and 28 for each of its surface voxels.
    *
    * @param prediction the labels to be tested; its voxel spacing is that of the distances
    * @param reference labels on the same grid
@@ -90,9 +90,7 @@ public final class Evaluation {
       labels = LabelRuns.of(prediction, workers).foreground();
       labels.addAll(LabelRuns.of(reference, workers).foreground());
     }
-    return labels.stream()
-        .map(label -> Structure.of(label.toString(), label))
-        .toList();
+    return labels.stream().map(label -> Structure.of(label.toString(), label)).toList();
   }
 
   private static void requireSameGrid(LabelVolume prediction, LabelVolume reference) {

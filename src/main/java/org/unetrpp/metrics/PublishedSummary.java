@@ -16,7 +16,8 @@ import org.unetrpp.files.PythonJson;
 import org.unetrpp.metrics.Summary.StructureSummary;
 
 /// The metrics of cases as `summary.json` of the published evaluator has them: structures by their
-/// names, which are the labels, and the thirteen default metrics; keys sorted, NaN as the bare word.
+/// names, which are the labels, and the thirteen default metrics; keys sorted, NaN as the bare
+/// word.
 ///
 /// | key | value |
 /// | --- | --- |
@@ -81,8 +82,7 @@ public record PublishedSummary(
     results.add("all", all);
     JsonObject mean = new JsonObject();
     for (StructureSummary structure : means().structures()) {
-      mean.add(
-          structure.structure().name(), metrics(metric -> structure.mean(metric).value()));
+      mean.add(structure.structure().name(), metrics(metric -> structure.mean(metric).value()));
     }
     results.add("mean", mean);
     JsonObject file = new JsonObject();
@@ -101,11 +101,10 @@ public record PublishedSummary(
     for (StructureEvaluation structure : of.evaluation.structures()) {
       json.add(
           structure.structure().name(),
-          metrics(
-              metric -> {
-                double value = structure.value(metric);
-                return isCount(metric) ? (Number) (long) value : (Number) value;
-              }));
+          metrics(metric -> {
+            double value = structure.value(metric);
+            return isCount(metric) ? (Number) (long) value : (Number) value;
+          }));
     }
     json.addProperty("test", of.test.toString());
     json.addProperty("reference", of.reference.toString());

@@ -40,10 +40,7 @@ public record CaseDice(
    * @throws IllegalArgumentException if the grids differ
    */
   public static CaseDice of(
-      LabelVolume prediction,
-      LabelVolume reference,
-      SortedSet<Integer> classes,
-      Workers workers) {
+      LabelVolume prediction, LabelVolume reference, SortedSet<Integer> classes, Workers workers) {
     ComponentRule each = ComponentRule.each(classes);
     LabelVolume joint = ComponentRule.joint(classes).apply(prediction, workers);
     return new CaseDice(
@@ -54,10 +51,7 @@ public record CaseDice(
   }
 
   private static SortedMap<Integer, Double> dice(
-      LabelVolume prediction,
-      LabelVolume reference,
-      SortedSet<Integer> classes,
-      Workers workers) {
+      LabelVolume prediction, LabelVolume reference, SortedSet<Integer> classes, Workers workers) {
     SortedMap<Integer, Double> dice = new TreeMap<>();
     for (StructureEvaluation evaluation :
         Evaluation.of(

@@ -31,8 +31,7 @@ public record ComponentRule(List<Removal> removals) {
 
   /** Treats each class for itself. */
   public static ComponentRule each(Collection<Integer> labels) {
-    return new ComponentRule(
-        labels.stream().map(label -> Removal.of(List.of(label))).toList());
+    return new ComponentRule(labels.stream().map(label -> Removal.of(List.of(label))).toList());
   }
 
   /**
@@ -55,8 +54,7 @@ public record ComponentRule(List<Removal> removals) {
   private static MaskRuns removed(
       Removal removal, LabelRuns runs, double voxelVolume, Workers workers) {
     Components components =
-        Components.of(
-            runs.mask(removal.membership(), workers), Connectivity.FACES, workers);
+        Components.of(runs.mask(removal.membership(), workers), Connectivity.FACES, workers);
     long largest = 0;
     for (int component = 0; component < components.count(); component++) {
       largest = Math.max(largest, components.voxels(component));

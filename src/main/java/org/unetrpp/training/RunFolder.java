@@ -17,6 +17,7 @@ import org.unetrpp.files.InvalidFileException;
 /** The folder of one run, kept from other processes while it is open. */
 public final class RunFolder implements AutoCloseable {
   private static final String LOCK = ".lock";
+
   /** Name of {@link #lastCheckpoint}. */
   public static final String LAST_CHECKPOINT = "checkpoint_last.safetensors";
 
@@ -42,7 +43,8 @@ public final class RunFolder implements AutoCloseable {
 
   /** Whether a folder holds a run that was begun; it need not exist. */
   public static boolean hasRun(Path path) {
-    return Stream.of(LAST_CHECKPOINT, BEST, MODEL).anyMatch(name -> Files.exists(path.resolve(name)));
+    return Stream.of(LAST_CHECKPOINT, BEST, MODEL)
+        .anyMatch(name -> Files.exists(path.resolve(name)));
   }
 
   /**
