@@ -352,6 +352,7 @@ class SegmenterTest {
     }
   }
 
+  @SuppressWarnings("MustBeClosedChecker") // closed in the end
   private static List<float[]> probabilities(List<Path> models, Volume image) throws IOException {
     List<float[]> probabilities = new ArrayList<>();
     List<ModelFile> files = new ArrayList<>();

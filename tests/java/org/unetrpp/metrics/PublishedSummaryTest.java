@@ -2,6 +2,7 @@ package org.unetrpp.metrics;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -89,7 +90,7 @@ class PublishedSummaryTest {
         .contains("\"Total Positives Test\": 3.5,"); // the mean of a count
     String id = text.replaceAll("(?s).*\"id\": \"(\\w+)\".*", "$1");
     String withoutId = text.replaceFirst("    \"id\": \"\\w+\",\n", "");
-    byte[] digest = MessageDigest.getInstance("MD5").digest(withoutId.getBytes("US-ASCII"));
+    byte[] digest = MessageDigest.getInstance("MD5").digest(withoutId.getBytes(StandardCharsets.US_ASCII));
     assertThat(id).isEqualTo(HexFormat.of().formatHex(digest).substring(0, 12));
   }
 

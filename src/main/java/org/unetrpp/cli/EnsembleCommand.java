@@ -144,6 +144,7 @@ final class EnsembleCommand extends Subcommand {
     return files;
   }
 
+  @SuppressWarnings("MustBeClosedChecker") // closed in the end
   private static void write(
       Path target, List<Path> files, List<LabelClass> classes, ComponentRule rule, Workers workers)
       throws IOException {

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -322,7 +323,7 @@ final class ValidateCommand extends Subcommand {
             "unetrpp val tiled True",
             String.valueOf(Path.of(task.plan.dataset()).getFileName()),
             "unetrpp " + Version.current(),
-            LocalDateTime.now(),
+            LocalDateTime.now(ZoneId.systemDefault()),
             cases);
     summary.write(task.folder.resolve(part).resolve(PublishedSummary.FILE_NAME));
     return summary;

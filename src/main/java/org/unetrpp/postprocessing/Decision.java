@@ -49,8 +49,8 @@ public record Decision(
     SortedMap<Integer, Double> joint = means(cases, CaseDice::joint, classes);
     List<Removal> removals = new ArrayList<>();
     boolean treatsAllAsOne =
-        classes.stream().anyMatch(label -> joint.get(label) > raw.get(label))
-            && classes.stream().noneMatch(label -> joint.get(label) < raw.get(label));
+        classes.stream().anyMatch(label -> of(joint, label) > of(raw, label))
+            && classes.stream().noneMatch(label -> of(joint, label) < of(raw, label));
     if (treatsAllAsOne) {
       removals.add(Removal.of(classes));
     }
@@ -59,7 +59,7 @@ public record Decision(
       each.putAll(means(cases, treatsAllAsOne ? CaseDice::both : CaseDice::each, classes));
       SortedMap<Integer, Double> before = treatsAllAsOne ? joint : raw;
       for (int label : classes) {
-        if (each.get(label) > before.get(label)) {
+        if (of(each, label) > of(before, label)) {
           removals.add(Removal.of(List.of(label)));
         }
       }
@@ -67,23 +67,27 @@ public record Decision(
     return new Decision(raw, joint, each, new ComponentRule(removals), cases.size());
   }
 
+  private static double of(SortedMap<Integer, Double> dice, int label) {
+    return dice.getOrDefault(label, Double.NaN);
+  }
+
   private static SortedMap<Integer, Double> means(
       List<CaseDice> cases,
       Function<CaseDice, SortedMap<Integer, Double>> dice,
       SortedSet<Integer> classes) {
     SortedMap<Integer, Double> means = new TreeMap<>();
-    for (CaseDice of : cases) {
-      if (!dice.apply(of).keySet().equals(classes)) {
+    for (CaseDice each : cases) {
+      if (!dice.apply(each).keySet().equals(classes)) {
         throw new IllegalArgumentException(
             "a case over classes %s, expected %s as the first"
-                .formatted(dice.apply(of).keySet(), classes));
+                .formatted(dice.apply(each).keySet(), classes));
       }
     }
     for (int label : classes) {
       means.put(
           label,
           cases.stream()
-              .mapToDouble(of -> dice.apply(of).get(label))
+              .mapToDouble(each -> of(dice.apply(each), label))
               .filter(value -> !Double.isNaN(value))
               .average()
               .orElse(Double.NaN));
