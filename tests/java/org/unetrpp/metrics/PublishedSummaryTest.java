@@ -90,7 +90,8 @@ class PublishedSummaryTest {
         .contains("\"Total Positives Test\": 3.5,"); // the mean of a count
     String id = text.replaceAll("(?s).*\"id\": \"(\\w+)\".*", "$1");
     String withoutId = text.replaceFirst("    \"id\": \"\\w+\",\n", "");
-    byte[] digest = MessageDigest.getInstance("MD5").digest(withoutId.getBytes(StandardCharsets.US_ASCII));
+    byte[] digest =
+        MessageDigest.getInstance("MD5").digest(withoutId.getBytes(StandardCharsets.US_ASCII));
     assertThat(id).isEqualTo(HexFormat.of().formatHex(digest).substring(0, 12));
   }
 
