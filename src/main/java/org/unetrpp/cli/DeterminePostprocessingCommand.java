@@ -1,13 +1,13 @@
 package org.unetrpp.cli;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.SortedSet;
 import java.util.TreeSet;
-import java.util.function.BiFunction;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.engine.Engine;
 import org.unetrpp.files.InvalidFileException;
@@ -77,6 +77,10 @@ final class DeterminePostprocessingCommand extends Subcommand {
   @Override
   public Integer call() throws IOException {
     List<LabelPair> pairs = pairs();
+    Path folder = output.toAbsolutePath().getParent();
+    if (folder != null) {
+      Files.createDirectories(folder);
+    }
     try (Workers workers =
         new Workers(Engine.defaultThreads(), Interruption::requested, Progress.NONE)) {
       SortedSet<Integer> foreground = classes == null ? foreground(pairs, workers) : classes;
@@ -87,7 +91,7 @@ final class DeterminePostprocessingCommand extends Subcommand {
           forEach(
               "cases",
               pairs,
-              (_, of) -> CaseDice.of(of.prediction(), of.reference(), foreground, workers));
+              of -> CaseDice.of(of.prediction(), of.reference(), foreground, workers));
       Decision decision = Decision.of(cases);
       PostprocessingFile.write(output, decision, name(predictions.getFirst()), "");
       System.out.print(table(decision));
@@ -109,7 +113,7 @@ final class DeterminePostprocessingCommand extends Subcommand {
     forEach(
         "labels",
         pairs,
-        (_, of) -> {
+        of -> {
           found.addAll(LabelRuns.of(of.prediction(), workers).foreground());
           return found.addAll(LabelRuns.of(of.reference(), workers).foreground());
         });
@@ -117,12 +121,11 @@ final class DeterminePostprocessingCommand extends Subcommand {
   }
 
   private <T> List<T> forEach(
-      String stage, List<LabelPair> pairs, BiFunction<LabelPair, LabelPair.Labels, T> work)
-      throws IOException {
+      String stage, List<LabelPair> pairs, Function<LabelPair.Labels, T> work) throws IOException {
     List<T> results = new ArrayList<>();
     for (LabelPair pair : pairs) {
       console().progress(stage, results.size(), pairs.size());
-      results.add(work.apply(pair, pair.read()));
+      results.add(work.apply(pair.read()));
     }
     console().clearBar();
     return results;
@@ -142,17 +145,13 @@ final class DeterminePostprocessingCommand extends Subcommand {
             table.add(
                 List.of(
                     label.toString(),
-                    number(raw),
-                    number(decision.joint().getOrDefault(label, Double.NaN)),
-                    number(decision.each().getOrDefault(label, Double.NaN)))));
+                    TextTable.dice(raw),
+                    TextTable.dice(decision.joint().getOrDefault(label, Double.NaN)),
+                    TextTable.dice(decision.each().getOrDefault(label, Double.NaN)))));
     List<String> rule =
         decision.rule().removals().stream().map(removal -> removal.labels().toString()).toList();
     return table
         + "only the largest component of: %s%n"
             .formatted(rule.isEmpty() ? "nothing" : String.join(", ", rule));
-  }
-
-  private static String number(double dice) {
-    return Double.isNaN(dice) ? "-" : String.format(Locale.ROOT, "%.4f", dice);
   }
 }

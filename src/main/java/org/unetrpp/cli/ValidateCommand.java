@@ -19,7 +19,7 @@ import org.unetrpp.files.InvalidFileException;
 import org.unetrpp.files.PythonJson;
 import org.unetrpp.image.LabelVolume;
 import org.unetrpp.image.Nifti;
-import org.unetrpp.image.NiftiFile;
+import org.unetrpp.image.NiftiHeader;
 import org.unetrpp.image.Volume;
 import org.unetrpp.image.VoxelType;
 import org.unetrpp.inference.LabelClass;
@@ -224,9 +224,13 @@ final class ValidateCommand extends Subcommand {
         Segmenter segmenter =
             Segmenter.open(
                 file, device.device(console()), device.threads(), device.computeType())) {
-      List<LabelClass> labels = segmenter.description().labels();
-      if (!labels.equals(task.plan.labels())) {
-        throw new InvalidFileException(model, "its labels are not those of the plan");
+      List<Integer> values =
+          segmenter.description().labels().stream().map(LabelClass::value).toList();
+      if (!values.equals(task.plan.labelValues())) {
+        throw new InvalidFileException(
+            model,
+            "its labels are %s, expected %s as in the plan"
+                .formatted(values, task.plan.labelValues()));
       }
       for (int i = 0; i < wanted.size(); i++) {
         String counter = "[%d/%d] ".formatted(i + 1, wanted.size());
@@ -248,7 +252,8 @@ final class ValidateCommand extends Subcommand {
     for (Path path : files.images()) {
       channels.addAll(Nifti.open(path).volumes());
     }
-    NiftiFile first = Nifti.open(files.images().getFirst());
+    Path first = files.images().getFirst();
+    NiftiHeader header = Nifti.readHeader(first);
     SegmentationOptions options =
         SegmentationOptions.PUBLISHED
             .withWindow(window)
@@ -260,13 +265,13 @@ final class ValidateCommand extends Subcommand {
           options.withProbabilities(
               (_, values) -> probabilities.add(new Volume(channels.getFirst().geometry(), values)));
     }
-    LabelVolume labels = segment(segmenter, channels, options, first.path());
-    Nifti.writeLabels(pair.prediction(), labels, first.header());
+    LabelVolume labels = segment(segmenter, channels, options, first);
+    Nifti.writeLabels(pair.prediction(), labels, header);
     if (saveProbabilities) {
       Nifti.writeVolumes(
           pair.prediction().resolveSibling(pair.name() + "_prob.nii.gz"),
           probabilities,
-          first.header(),
+          header,
           VoxelType.FLOAT32);
     }
     console().clearBar();
@@ -331,21 +336,20 @@ final class ValidateCommand extends Subcommand {
 
   private void postprocess(Task task, SortedSet<Integer> foreground, Workers workers)
       throws IOException {
+    List<LabelPair> raw = task.pairs(RAW);
     List<CaseDice> cases = new ArrayList<>();
-    for (LabelPair pair : task.pairs(RAW)) {
-      console().progress("removing components", cases.size(), task.cases.size());
+    for (LabelPair pair : raw) {
+      console().progress("removing components", cases.size(), raw.size());
       LabelPair.Labels volumes = pair.read();
       cases.add(CaseDice.of(volumes.prediction(), volumes.reference(), foreground, workers));
     }
     console().clearBar();
     Decision decision = Decision.of(cases);
-    Files.createDirectories(task.folder.resolve(POSTPROCESSED));
-    for (int i = 0; i < task.cases.size(); i++) {
+    Path target = Files.createDirectories(task.folder.resolve(POSTPROCESSED));
+    for (LabelPair pair : raw) {
+      Path file = pair.prediction();
       PostprocessCommand.write(
-          task.pairs(RAW).get(i).prediction(),
-          task.pairs(POSTPROCESSED).get(i).prediction(),
-          decision.rule(),
-          workers);
+          file, target.resolve(String.valueOf(file.getFileName())), decision.rule(), workers);
     }
     writeSummary(task, POSTPROCESSED, List.copyOf(foreground), workers);
     PostprocessingFile.write(
@@ -358,13 +362,9 @@ final class ValidateCommand extends Subcommand {
     table.add(List.of("label", "Dice"));
     for (int label = 1; label < plan.labels().size(); label++) {
       double dice = summary.means().structures().get(label).mean(Metric.DICE).value();
-      table.add(List.of(plan.labels().get(label).name(), number(dice)));
+      table.add(List.of(plan.labels().get(label).name(), TextTable.dice(dice)));
     }
-    table.add(List.of("mean", number(summary.foregroundMean(Metric.DICE))));
+    table.add(List.of("mean", TextTable.dice(summary.foregroundMean(Metric.DICE))));
     return table.toString();
-  }
-
-  private static String number(double dice) {
-    return Double.isNaN(dice) ? "-" : String.format(Locale.ROOT, "%.4f", dice);
   }
 }

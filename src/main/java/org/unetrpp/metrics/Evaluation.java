@@ -36,7 +36,8 @@ public final class Evaluation {
 
   /**
    * The metrics of one case. Beside the volumes it needs 9 bytes for each run of a label along a
-   * row of either, 8 for each of the largest structure, and 28 for each of its surface voxels.
+   * row of either, 8 for each of the largest structure, and about 30 for each of its surface
+   * voxels.
    *
    * @param prediction the labels to be tested; its voxel spacing is that of the distances
    * @param reference labels on the same grid
