@@ -43,9 +43,11 @@ class LayeringTest {
       inference         : engine pipeline model nn tensor backend memory weights image files grid
       drawing           : files
       preview           : drawing inference image files grid
+      mask              : image pipeline grid
+      metrics           : mask image pipeline files grid
+      postprocessing    : metrics mask image pipeline files grid
       figure            : preview drawing metrics inference image grid
       report            : metrics
-      metrics           : image pipeline grid
       augmentation      : pipeline grid
       dataset           : pipeline image weights files grid
       sampling          : dataset augmentation grid
@@ -56,7 +58,7 @@ class LayeringTest {
       training          : drawing planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       recipe            : planning metrics dataset augmentation inference model pipeline image files grid
       benchmark         : training planning sampling loss engine model nn tensor backend memory grid
-      cli               : recipe stages report figure drawing benchmark preview training planning sampling augmentation dataset metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
+      cli               : recipe stages report figure drawing benchmark preview training planning sampling augmentation dataset postprocessing mask metrics loss optim inference engine pipeline model nn ops tensor backend memory weights image files grid
       convert           : cli recipe planning dataset inference pipeline model nn weights image files grid
       """;
 

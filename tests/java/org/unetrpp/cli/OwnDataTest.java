@@ -2,9 +2,14 @@ package org.unetrpp.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.util.List;
 import java.util.TreeSet;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -132,6 +137,77 @@ class OwnDataTest {
             json);
     assertThat(evaluated.exitCode()).as(evaluated.errorText()).isZero();
     assertThat(Files.readString(json)).contains("case_19");
+  }
+
+  @Test
+  void aRunIsValidatedAsPublished() throws IOException {
+    makePlan();
+    assertThat(train("run", 1).exitCode()).isZero();
+    Path run = folder.resolve("run");
+    CommandRun validated = CommandRun.of("validate", run, "--no-mirroring", "--save-probabilities");
+    assertThat(validated.exitCode()).as(validated.errorText()).isZero();
+    assertThat(validated.text()).contains("only the largest component of: ");
+
+    List<String> ids =
+        PlanFile.read(plan).folds().getFirst().validation().stream().sorted().toList();
+    Path raw = run.resolve("validation_raw");
+    JsonObject summary = json(raw.resolve("summary.json"));
+    assertThat(summary.get("task").getAsString()).isEqualTo("own data");
+    JsonArray all = summary.getAsJsonObject("results").getAsJsonArray("all");
+    assertThat(all).hasSize(ids.size());
+    for (int i = 0; i < ids.size(); i++) {
+      JsonObject of = all.get(i).getAsJsonObject();
+      assertThat(of.keySet()).containsExactlyInAnyOrder("0", "3", "7", "test", "reference");
+      Path test = Path.of(of.get("test").getAsString());
+      assertThat(test).isEqualTo(raw.resolve(ids.get(i) + ".nii.gz")).exists();
+      assertThat(raw.resolve(ids.get(i) + "_prob.nii.gz")).exists();
+      assertThat(run.resolve("validation_raw_postprocessed").resolve(ids.get(i) + ".nii.gz"))
+          .exists();
+    }
+    assertThat(json(raw.resolve("validation_args.json")).get("do_mirroring").getAsBoolean())
+        .isFalse();
+    JsonObject decision = json(run.resolve("postprocessing.json"));
+    assertThat(decision.get("num_samples").getAsInt()).isEqualTo(ids.size());
+    JsonObject means = summary.getAsJsonObject("results").getAsJsonObject("mean");
+    assertThat(decision.getAsJsonObject("dc_per_class_raw").get("3"))
+        .isEqualTo(means.getAsJsonObject("3").get("Dice"));
+    assertThat(
+            json(run.resolve("validation_raw_postprocessed/summary.json"))
+                .getAsJsonObject("results")
+                .getAsJsonObject("mean")
+                .keySet())
+        .containsExactly("3", "7");
+
+    Path alone = folder.resolve("decision.json");
+    CommandRun determined =
+        CommandRun.of(
+            "determine-postprocessing",
+            "--predictions",
+            raw,
+            "--labels",
+            data.folder().resolve("labelsTr"),
+            "-o",
+            alone);
+    assertThat(determined.exitCode()).as(determined.errorText()).isZero();
+    assertThat(json(alone).get("for_which_classes")).isEqualTo(decision.get("for_which_classes"));
+
+    FileTime before = Files.getLastModifiedTime(raw.resolve(ids.getFirst() + ".nii.gz"));
+    CommandRun again = CommandRun.of("validate", run, "--skip-existing", "--no-postprocessing");
+    assertThat(again.exitCode()).as(again.errorText()).isZero();
+    assertThat(Files.getLastModifiedTime(raw.resolve(ids.getFirst() + ".nii.gz")))
+        .isEqualTo(before);
+
+    CommandRun best =
+        CommandRun.of("validate", run, "--best", "--fold", "1", "--no-mirroring", "-o", folder);
+    assertThat(best.exitCode()).as(best.errorText()).isZero();
+    String other = PlanFile.read(plan).folds().get(1).validation().getFirst();
+    assertThat(folder.resolve("validation_raw").resolve(other + ".nii.gz")).exists();
+    assertThat(CommandRun.of("validate", run, "--fold", "9").exitCode()).isEqualTo(2);
+    assertThat(CommandRun.of("validate", folder.resolve("none")).exitCode()).isEqualTo(3);
+  }
+
+  private static JsonObject json(Path file) throws IOException {
+    return JsonParser.parseString(Files.readString(file)).getAsJsonObject();
   }
 
   @Test

@@ -94,6 +94,21 @@ class SegmentCommandTest {
   }
 
   @Test
+  void severalModelsAndARuleMayBeGiven() throws IOException {
+    Path other = SmallModel.writeOther(folder.resolve("other.safetensors"));
+    Path rule = folder.resolve("postprocessing.json");
+    Files.writeString(rule, "{\"for_which_classes\": [[2, 7]]}");
+    Path image = image("ct.nii.gz");
+    CommandRun run = segment(one, image, "--model", other, "--postprocessing", rule);
+    assertThat(run.exitCode()).as(run.errorText()).isZero();
+    CommandRun ofAnotherKind = segment(one, image, "--model", two);
+    assertThat(ofAnotherKind.exitCode()).isEqualTo(1);
+    assertThat(ofAnotherKind.errorText()).contains("model 2 has another network or preprocessing");
+    Files.writeString(rule, "[]");
+    assertThat(segment(one, image, "--postprocessing", rule).exitCode()).isEqualTo(3);
+  }
+
+  @Test
   void folderIsSegmentedCaseByCaseAndNotItsResults() throws IOException {
     image("a.nii.gz");
     image("b.nii");

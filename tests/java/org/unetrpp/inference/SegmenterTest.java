@@ -2,6 +2,7 @@ package org.unetrpp.inference;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import com.google.errorprone.annotations.MustBeClosed;
 import java.io.IOException;
@@ -35,6 +36,7 @@ import org.unetrpp.image.Geometry;
 import org.unetrpp.image.LabelVolume;
 import org.unetrpp.image.Spacing;
 import org.unetrpp.image.Volume;
+import org.unetrpp.memory.DType;
 import org.unetrpp.nn.Parameters;
 import org.unetrpp.pipeline.Mirroring;
 import org.unetrpp.pipeline.SlidingWindow;
@@ -331,14 +333,58 @@ class SegmenterTest {
   }
 
   @Test
-  @SuppressWarnings("MustBeClosedChecker") // the predictor closes them
+  void severalModelsGiveTheMeanOfTheirProbabilities() throws IOException {
+    Volume image = SmallModel.image("image", 20, 40, 36);
+    Path other = SmallModel.writeOther(folder.resolve("other.safetensors"));
+    List<float[]> first = probabilities(List.of(model), image);
+    List<float[]> second = probabilities(List.of(other), image);
+    List<float[]> both = probabilities(List.of(model, other), image);
+    List<float[]> twice = probabilities(List.of(model, model, model), image);
+    assertThat(first.getFirst()).isNotEqualTo(second.getFirst());
+    for (int label = 0; label < 3; label++) {
+      for (int voxel = 0; voxel < image.voxels().length; voxel++) {
+        float mean = (first.get(label)[voxel] + second.get(label)[voxel]) / 2;
+        // Sums of some windows' products in another order: some roundings of a number below 1.
+        assertThat(both.get(label)[voxel]).isCloseTo(mean, within(1e-6f));
+        assertThat(twice.get(label)[voxel]).isCloseTo(first.get(label)[voxel], within(1e-6f));
+      }
+    }
+  }
+
+  @SuppressWarnings("MustBeClosedChecker") // closed in the end
+  private static List<float[]> probabilities(List<Path> models, Volume image) throws IOException {
+    List<float[]> probabilities = new ArrayList<>();
+    List<ModelFile> files = new ArrayList<>();
+    for (Path path : models) {
+      files.add(ModelFile.open(path));
+    }
+    try (Segmenter segmenter = Segmenter.open(files, new Device.Cpu(), THREADS, DType.FLOAT32)) {
+      segmenter.segment(
+          List.of(image), OVERLAPPING.withProbabilities((_, values) -> probabilities.add(values)));
+    } finally {
+      files.forEach(ModelFile::close);
+    }
+    return probabilities;
+  }
+
+  @Test
+  void modelsOfOneEnsembleAreOfOneKind() throws IOException {
+    Path own = SmallModel.writeAtOwnSpacing(folder.resolve("own.safetensors"));
+    assertThatThrownBy(
+            () -> probabilities(List.of(model, own), SmallModel.image("image", 20, 40, 36)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "model 2 has another network or preprocessing than the first; save the probabilities "
+                + "of each model and average them with 'unetrpp ensemble'");
+  }
+
+  @Test
   void patchesLeaveNothingOnTheDevice() throws IOException {
     try (ModelFile file = ModelFile.open(model);
         Backend backend = new CpuBackend(THREADS);
         Arena arena = Arena.ofConfined()) {
-      Parameters parameters = file.load(backend);
       try (NetworkPredictor predictor =
-          new NetworkPredictor(SmallModel.architecture(1), parameters)) {
+          new NetworkPredictor(SmallModel.architecture(1), List.of(() -> file.load(backend)))) {
         long voxels = SmallModel.PATCH.voxels();
         MemorySegment input = arena.allocate(voxels * Float.BYTES, 64);
         predictor.predict(input, _ -> {});

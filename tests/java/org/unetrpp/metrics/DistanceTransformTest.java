@@ -5,11 +5,13 @@ import static org.assertj.core.api.Assertions.within;
 
 import java.util.Arrays;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.image.Spacing;
+import org.unetrpp.pipeline.Workers;
 
 class DistanceTransformTest {
   private static final int SET = 1;
@@ -24,6 +26,7 @@ class DistanceTransformTest {
     "1, 1, 40, 2, 2, 0.3, 0.1",
     "40, 1, 1, 0.3, 2, 2, 0.1",
     "1, 30, 5, 5, 1.1, 0.4, 0.02",
+    "50, 6, 5, 0.4, 1.1, 0.6, 0.02",
   })
   void distancesAreThoseOfTheNearestVoxel(
       int depth, int height, int width, double d, double h, double w, double share) {
@@ -32,9 +35,7 @@ class DistanceTransformTest {
     for (int seed = 0; seed < 8; seed++) {
       byte[] flags = flags(extents, share, new Random(seed));
       flags[flags.length / 2] |= SET;
-      int asked = count(flags, ASKED);
-      double[] distances =
-          new DistanceTransform(flags, SET, extents, spacing).distancesFrom(ASKED, asked);
+      double[] distances = distances(flags, extents, spacing);
       // Each is the root of a sum of three squares: some units in the last place.
       assertThat(distances)
           .as("seed " + seed)
@@ -48,9 +49,7 @@ class DistanceTransformTest {
     byte[] flags = new byte[Math.toIntExact(extents.voxels())];
     Arrays.fill(flags, (byte) ASKED);
     flags[0] |= SET;
-    double[] distances =
-        new DistanceTransform(flags, SET, extents, new Spacing(2, 1, 1))
-            .distancesFrom(ASKED, flags.length);
+    double[] distances = distances(flags, extents, new Spacing(2, 1, 1));
     assertThat(distances[(8 * 40 + 0) * 40 + 12]).isEqualTo(20); // 16, 0, 12
     assertThat(distances[(1 * 40 + 3) * 40 + 6]).isEqualTo(7); // 2, 3, 6
     assertThat(distances[39 * 40 + 39]).isEqualTo(Math.sqrt(39 * 39 * 2));
@@ -62,8 +61,7 @@ class DistanceTransformTest {
     byte[] flags = new byte[24];
     flags[5] = ASKED;
     flags[23] = ASKED;
-    DistanceTransform transform = new DistanceTransform(flags, SET, extents, new Spacing(1, 1, 1));
-    assertThat(transform.distancesFrom(ASKED, 2))
+    assertThat(distances(flags, extents, new Spacing(1, 1, 1)))
         .containsExactly(Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY);
   }
 
@@ -72,10 +70,32 @@ class DistanceTransformTest {
     Extents extents = new Extents(4, 5, 6);
     byte[] flags = flags(extents, 0.1, new Random(1));
     flags[0] |= SET;
-    DistanceTransform transform = new DistanceTransform(flags, SET, extents, new Spacing(1, 2, 3));
-    int asked = count(flags, ASKED);
-    assertThat(transform.distancesFrom(ASKED, asked))
-        .containsExactly(transform.distancesFrom(ASKED, asked));
+    DistanceTransform transform =
+        new DistanceTransform(voxels(flags, SET, extents), new Spacing(1, 2, 3));
+    SurfaceVoxels asked = voxels(flags, ASKED, extents);
+    try (Workers workers = Workers.of(2)) {
+      assertThat(transform.distancesFrom(asked, workers))
+          .containsExactly(transform.distancesFrom(asked, workers));
+    }
+  }
+
+  private static double[] distances(byte[] flags, Extents extents, Spacing spacing) {
+    try (Workers workers = Workers.of(2)) {
+      return new DistanceTransform(voxels(flags, SET, extents), spacing)
+          .distancesFrom(voxels(flags, ASKED, extents), workers);
+    }
+  }
+
+  private static SurfaceVoxels voxels(byte[] flags, int flag, Extents extents) {
+    int area = extents.height() * extents.width();
+    return new SurfaceVoxels(
+        extents,
+        IntStream.range(0, extents.depth())
+            .mapToObj(depth ->
+                IntStream.range(0, area)
+                    .filter(i -> (flags[depth * area + i] & flag) != 0)
+                    .toArray())
+            .toArray(int[][]::new));
   }
 
   private static byte[] flags(Extents extents, double share, Random random) {

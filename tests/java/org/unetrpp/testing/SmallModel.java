@@ -154,6 +154,28 @@ public final class SmallModel {
             new Provenance(plain.producer(), plain.sources(), plain.note(), ATTRIBUTION)));
   }
 
+  /** Writes a model that differs from that of {@link #write} for one channel in its weights. */
+  public static Path writeOther(Path target) throws IOException {
+    ModelDescription description = description(1);
+    List<StoredTensor> tensors =
+        tensors(description.architecture()).stream()
+            .map(tensor ->
+                tensor.name().equals("out1.conv.conv.weight")
+                    ? StoredTensor.ofFloats(
+                        tensor.name(), tensor.shape(), negated(tensor.toFloats()))
+                    : tensor)
+            .toList();
+    ModelFile.write(target, description, tensors, StoredType.FLOAT32);
+    return target;
+  }
+
+  private static float[] negated(float[] values) {
+    for (int i = 0; i < values.length; i++) {
+      values[i] = -values[i];
+    }
+    return values;
+  }
+
   private static Path write(Path target, ModelDescription description) throws IOException {
     List<StoredTensor> tensors = tensors(description.architecture());
     ModelFile.write(target, description, tensors, StoredType.FLOAT32);

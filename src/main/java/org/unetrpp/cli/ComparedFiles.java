@@ -51,8 +51,8 @@ record ComparedFiles(
   }
 
   private LabelPair.Labels readLabels() throws IOException {
-    LabelVolume right = LabelPair.readLabels(reference);
-    LabelVolume said = LabelPair.readLabels(prediction);
+    LabelVolume right = LabelFile.open(reference).labels();
+    LabelVolume said = LabelFile.open(prediction).labels();
     AxisMapping mapping = mapping(prediction, said, right.geometry());
     return new LabelPair.Labels(mapping.apply(said), right);
   }

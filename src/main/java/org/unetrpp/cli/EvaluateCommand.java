@@ -25,6 +25,7 @@ import org.unetrpp.metrics.Convention;
 import org.unetrpp.metrics.Evaluation;
 import org.unetrpp.metrics.Settings;
 import org.unetrpp.metrics.Structure;
+import org.unetrpp.pipeline.Progress;
 import org.unetrpp.pipeline.Workers;
 import org.unetrpp.report.EvaluationPage.Entry;
 import picocli.CommandLine.Command;
@@ -42,7 +43,7 @@ import picocli.CommandLine.Spec;
             + "Up to 5 cases are shown one by one, more with -v.",
     mixinStandardHelpOptions = true)
 final class EvaluateCommand extends Subcommand {
-  /** What a case takes at most: one file's voxels as floats, labels, masks and distances. */
+  /** What a case takes at most: one file's voxels as floats, labels, runs and distances. */
   private static final long BYTES_PER_VOXEL = 12;
 
   /** So many cases are shown one by one without being asked. */
@@ -109,6 +110,12 @@ final class EvaluateCommand extends Subcommand {
   @Option(names = "--csv", paramLabel = "F", description = "Write a line for each case and class.")
   private @Nullable Path csv;
 
+  @Option(
+      names = "--region-csv",
+      paramLabel = "F",
+      description = "Write Dice as the published region-based evaluation does: summary.csv.")
+  private @Nullable Path regionCsv;
+
   @Option(names = "--json", paramLabel = "F", description = "Write all of it for programs.")
   private @Nullable Path json;
 
@@ -119,7 +126,8 @@ final class EvaluateCommand extends Subcommand {
   @Option(
       names = "--threads",
       paramLabel = "N",
-      description = "Cases at a time (default: as many as processors and memory allow).")
+      description =
+          "Processors to use, for cases side by side as memory allows (default: all of them).")
   void setThreads(int count) {
     if (count < 1) {
       throw usage("--threads is " + count + ", expected 1 or more");
@@ -165,7 +173,8 @@ final class EvaluateCommand extends Subcommand {
   }
 
   private void prepareTargets() throws IOException {
-    for (Path target : Stream.of(csv, json, page.page()).flatMap(Stream::ofNullable).toList()) {
+    for (Path target :
+        Stream.of(csv, regionCsv, json, page.page()).flatMap(Stream::ofNullable).toList()) {
       Path folder = target.toAbsolutePath().normalize().getParent();
       if (folder != null) {
         Files.createDirectories(folder);
@@ -184,6 +193,9 @@ final class EvaluateCommand extends Subcommand {
         .ifPresent(followed -> System.out.print(PublishedComparison.text(followed, report)));
     if (csv != null) {
       write(csv, report.csv());
+    }
+    if (regionCsv != null) {
+      write(regionCsv, report.regionCsv());
     }
     if (json != null) {
       write(json, report.json());
@@ -259,20 +271,22 @@ final class EvaluateCommand extends Subcommand {
   private List<Outcome> evaluate(
       List<LabelPair> pairs, List<Structure> structures, Settings settings) {
     @Nullable Outcome[] outcomes = new Outcome[pairs.size()];
-    try (Workers workers =
-        new Workers(casesAtATime(pairs), Interruption::requested, console()::progress)) {
-      workers.forEach(
+    int atATime = Math.clamp(pairs.size(), 1, casesAtATime(pairs));
+    try (Workers across = new Workers(atATime, Interruption::requested, console()::progress);
+        Workers within = new Workers(threads / atATime, Interruption::requested, Progress.NONE)) {
+      across.forEach(
           "cases",
           outcomes.length,
-          () -> settings,
-          (shared, i) -> outcomes[i] = evaluate(pairs.get(i), structures, shared));
+          () -> within,
+          (shared, i) -> outcomes[i] = evaluate(pairs.get(i), structures, settings, shared));
     }
     console().clearBar();
     return Arrays.stream(outcomes).map(Objects::requireNonNull).toList();
   }
 
   /** A case that fails does not keep the others from being evaluated. */
-  private static Outcome evaluate(LabelPair files, List<Structure> structures, Settings settings) {
+  private static Outcome evaluate(
+      LabelPair files, List<Structure> structures, Settings settings, Workers workers) {
     try {
       LabelPair.Labels volumes = files.read();
       List<Structure> own =
@@ -280,7 +294,9 @@ final class EvaluateCommand extends Subcommand {
               ? Evaluation.foreground(volumes.prediction(), volumes.reference())
               : structures;
       return new Outcome(
-          files, Evaluation.of(volumes.prediction(), volumes.reference(), own, settings), null);
+          files,
+          Evaluation.of(volumes.prediction(), volumes.reference(), own, settings, workers),
+          null);
     } catch (CancellationException e) {
       throw e;
     } catch (IOException | RuntimeException e) {

@@ -4,16 +4,20 @@ import com.google.gson.GsonBuilder;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.SequencedMap;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.unetrpp.metrics.CaseEvaluation;
 import org.unetrpp.metrics.Convention;
 import org.unetrpp.metrics.Metric;
+import org.unetrpp.metrics.RegionTable;
 import org.unetrpp.metrics.Settings;
 import org.unetrpp.metrics.Structure;
 import org.unetrpp.metrics.StructureEvaluation;
@@ -153,6 +157,13 @@ record EvaluationReport(List<EvaluatedCase> cases, Summary summary, List<String>
       }
     }
     return String.join("\n", lines) + "\n";
+  }
+
+  /** Dice by case and structure as the published region-based evaluation writes it. */
+  String regionCsv() {
+    SequencedMap<String, CaseEvaluation> evaluations = new LinkedHashMap<>();
+    cases.forEach(evaluated -> evaluations.put(evaluated.files().name(), evaluated.evaluation()));
+    return RegionTable.csv(evaluations);
   }
 
   private static String labels(Structure structure) {

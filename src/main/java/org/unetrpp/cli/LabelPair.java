@@ -2,13 +2,10 @@ package org.unetrpp.cli;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.List;
 import org.unetrpp.files.InvalidFileException;
 import org.unetrpp.image.Geometry;
 import org.unetrpp.image.LabelVolume;
 import org.unetrpp.image.Nifti;
-import org.unetrpp.image.NiftiFile;
-import org.unetrpp.image.Volume;
 
 /**
  * The two label volumes of a case.
@@ -27,42 +24,15 @@ record LabelPair(String name, Path prediction, Path reference) {
    * @throws InvalidFileException if one is no volume of labels, or their grids differ
    */
   Labels read() throws IOException {
-    NiftiFile predicted = open(prediction);
-    NiftiFile expected = open(reference);
+    LabelFile predicted = LabelFile.open(prediction);
+    LabelFile expected = LabelFile.open(reference);
     requireSameGrid(predicted.header().geometry(), expected.header().geometry());
-    return new Labels(labels(predicted), labels(expected));
-  }
-
-  /**
-   * Reads one label volume.
-   *
-   * @throws InvalidFileException if it is none
-   */
-  static LabelVolume readLabels(Path path) throws IOException {
-    return labels(open(path));
+    return new Labels(predicted.labels(), expected.labels());
   }
 
   /** Voxels of the prediction as its header says. */
   long voxels() throws IOException {
     return Nifti.readHeader(prediction).geometry().extents().voxels();
-  }
-
-  private static NiftiFile open(Path path) throws IOException {
-    NiftiFile file = Nifti.open(path);
-    if (file.header().volumeCount() != 1) {
-      throw new InvalidFileException(
-          path, "%d volumes, expected one of labels".formatted(file.header().volumeCount()));
-    }
-    return file;
-  }
-
-  private static LabelVolume labels(NiftiFile file) throws IOException {
-    List<Volume> volumes = file.volumes();
-    try {
-      return LabelVolume.of(volumes.getFirst());
-    } catch (IllegalArgumentException e) {
-      throw new InvalidFileException(file.path(), String.valueOf(e.getMessage()), e);
-    }
   }
 
   private void requireSameGrid(Geometry predicted, Geometry expected) throws InvalidFileException {

@@ -73,12 +73,37 @@ record LabelPairs(List<LabelPair> pairs, List<InvalidFileException> alone) {
     return new LabelPairs(pairs, alone);
   }
 
+  /**
+   * Every prediction of a folder with its reference; there may be more references.
+   *
+   * @throws NoSuchFileException if a path does not exist
+   * @throws InvalidFileException if a folder holds no image or two of one case, or a prediction has
+   *     no reference
+   */
+  static List<LabelPair> ofPredictions(Path predictions, Path references) throws IOException {
+    Map<String, Path> expected = files(references);
+    List<LabelPair> pairs = new ArrayList<>();
+    for (Map.Entry<String, Path> tested : files(predictions).entrySet()) {
+      Path partner = expected.get(tested.getKey());
+      if (partner == null) {
+        throw withoutPartner(tested.getValue(), tested.getKey(), references);
+      }
+      pairs.add(new LabelPair(tested.getKey(), tested.getValue(), partner));
+    }
+    return pairs;
+  }
+
   private static InvalidFileException withoutPartner(Path path, String name, Path folder) {
     return new InvalidFileException(path, "no file of case '%s' in %s".formatted(name, folder));
   }
 
-  /** Files by the name of their case. */
-  private static Map<String, Path> files(Path path) throws IOException {
+  /**
+   * Files of labels by the name of their case, ascending: of a folder, or the one file.
+   *
+   * @throws NoSuchFileException if the path does not exist
+   * @throws InvalidFileException if a folder holds no image or two of one case
+   */
+  static Map<String, Path> files(Path path) throws IOException {
     Map<String, Path> files = new TreeMap<>();
     if (!Files.isDirectory(path)) {
       requireExists(path);

@@ -45,10 +45,14 @@ public final class Main {
     commands.add(new PlanCommand());
     commands.add(new TrainCommand(new PlannedParts(), Interruption::requested));
     ServiceLoader.load(Subcommand.class).forEach(commands::add);
+    commands.add(new ValidateCommand());
     commands.add(new EvaluateCommand());
+    commands.add(new DeterminePostprocessingCommand());
+    commands.add(new PostprocessCommand());
+    commands.add(new EnsembleCommand());
+    commands.add(new FigureCommand(models));
     commands.add(new PreprocessCommand());
     commands.add(new CompareCommand());
-    commands.add(new FigureCommand(models));
     commands.add(new InfoCommand(models));
     commands.add(new ForwardCommand());
     commands.add(new BenchmarkCommand(models));

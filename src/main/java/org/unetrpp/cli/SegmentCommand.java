@@ -31,7 +31,11 @@ import org.unetrpp.inference.Segmenter;
 import org.unetrpp.model.Architecture;
 import org.unetrpp.pipeline.ChannelPlan;
 import org.unetrpp.pipeline.Mirroring;
+import org.unetrpp.pipeline.Progress;
 import org.unetrpp.pipeline.SlidingWindow;
+import org.unetrpp.pipeline.Workers;
+import org.unetrpp.postprocessing.ComponentRule;
+import org.unetrpp.postprocessing.PostprocessingFile;
 import org.unetrpp.preview.Preview;
 import org.unetrpp.recipe.PublishedRecipe;
 import org.unetrpp.stages.StageFolder;
@@ -73,8 +77,9 @@ final class SegmentCommand extends Subcommand {
       paramLabel = "M",
       description =
           "A model file, or a built-in model (default: hippocampus; with --recipe what 'train --recipe' "
-              + "wrote here, R_fold0/model.safetensors).")
-  private @Nullable Path model;
+              + "wrote here, R_fold0/model.safetensors). Given several times, such as for every fold: "
+              + "the mean of their probabilities.")
+  private List<Path> modelFiles = List.of();
 
   @Option(
       names = {"-o", "--output"},
@@ -122,6 +127,14 @@ final class SegmentCommand extends Subcommand {
       description = "Also write a CSV table of every case's labels with their voxels and ml.")
   private @Nullable Path volumes;
 
+  @Option(
+      names = "--postprocessing",
+      paramLabel = "F",
+      description =
+          "Remove small components by the rule of this postprocessing.json, which 'unetrpp "
+              + "determine-postprocessing' writes.")
+  private @Nullable Path postprocessing;
+
   private @Nullable Long maxBytes;
 
   @Option(
@@ -158,6 +171,7 @@ final class SegmentCommand extends Subcommand {
   private final EmbeddedModels models;
   private @Nullable VolumesFile volumesFile;
   private int caseCount;
+  private ComponentRule rule = ComponentRule.NONE;
 
   SegmentCommand(EmbeddedModels models) {
     this.models = models;
@@ -170,8 +184,11 @@ final class SegmentCommand extends Subcommand {
           command.commandLine(),
           "--max-memory does not know what --dump-stages takes; give one of them");
     }
-    if (model == null && recipe.recipe().isPresent()) {
-      model = modelOf(recipe.recipe().get());
+    if (postprocessing != null) {
+      rule = PostprocessingFile.read(postprocessing);
+    }
+    if (modelFiles.isEmpty() && recipe.recipe().isPresent()) {
+      modelFiles = List.of(modelOf(recipe.recipe().get()));
     }
     try (Segmenter segmenter = openModel()) {
       if (recipe.recipe().isPresent()) {
@@ -210,7 +227,7 @@ final class SegmentCommand extends Subcommand {
     if (found.classes() != expected.classes()
         || found.inputChannels() != expected.inputChannels()) {
       throw new InvalidFileException(
-          Path.of(String.valueOf(model)),
+          modelFiles.getFirst(),
           "%d channels and %d classes, but recipe %s has %d and %d"
               .formatted(
                   found.inputChannels(),
@@ -221,13 +238,17 @@ final class SegmentCommand extends Subcommand {
     }
   }
 
-  /** Opens the model file or, telling which it is, the built-in model. */
+  /** Opens the model files or, telling which it is, the built-in model. */
   @MustBeClosed
   private Segmenter openModel() throws IOException {
+    if (modelFiles.size() > 1) {
+      return openEnsemble();
+    }
+    Path model = modelFiles.isEmpty() ? null : modelFiles.getFirst();
     String name = model == null ? EmbeddedModels.DEFAULT : model.toString();
     if (model != null && Files.exists(model)) {
       try (ModelFile file = ModelFile.open(model)) {
-        return segmenter(file);
+        return segmenter(List.of(file));
       }
     }
     if (!models.contains(name)) {
@@ -243,13 +264,27 @@ final class SegmentCommand extends Subcommand {
               ModelIntroduction.text(name, file.description()),
               List.of(),
               ModelIntroduction.fields(name, file.description()));
-      return segmenter(file);
+      return segmenter(List.of(file));
     }
   }
 
   @MustBeClosed
-  private Segmenter segmenter(ModelFile file) {
-    return Segmenter.open(file, device.device(console()), device.threads(), device.computeType());
+  @SuppressWarnings("MustBeClosedChecker") // closed in the end
+  private Segmenter openEnsemble() throws IOException {
+    List<ModelFile> files = new ArrayList<>();
+    try {
+      for (Path path : modelFiles) {
+        files.add(ModelFile.open(path));
+      }
+      return segmenter(files);
+    } finally {
+      files.forEach(ModelFile::close);
+    }
+  }
+
+  @MustBeClosed
+  private Segmenter segmenter(List<ModelFile> files) {
+    return Segmenter.open(files, device.device(console()), device.threads(), device.computeType());
   }
 
   /** What is done with each case. */
@@ -299,7 +334,7 @@ final class SegmentCommand extends Subcommand {
         dumpFolder == null
             ? segmenter.report(channels, options)
             : dump(segmenter, files, channels, options, dumpFolder);
-    LabelVolume labels = report.labels();
+    LabelVolume labels = postprocessed(report.labels());
     long segmented = System.nanoTime();
     Path target = targets.labels(files);
     Nifti.writeLabels(target, labels, header);
@@ -347,6 +382,15 @@ final class SegmentCommand extends Subcommand {
     SegmentationReport report = segmenter.report(channels, options, stages);
     stages.finish();
     return report;
+  }
+
+  private LabelVolume postprocessed(LabelVolume labels) {
+    if (rule.equals(ComponentRule.NONE)) {
+      return labels;
+    }
+    try (Workers workers = new Workers(device.threads(), Interruption::requested, Progress.NONE)) {
+      return rule.apply(labels, workers);
+    }
   }
 
   private static double seconds(long from, long to) {

@@ -2,6 +2,7 @@ package org.unetrpp.cli;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /** Lines of cells in columns: names to the left, numbers to the right. */
 final class TextTable {
@@ -20,6 +21,11 @@ final class TextTable {
   /** Adds a line, of as many cells as the others. */
   void add(List<String> row) {
     rows.add(List.copyOf(row));
+  }
+
+  /** A mean Dice, or a dash where there is none. */
+  static String dice(double mean) {
+    return Double.isNaN(mean) ? "-" : String.format(Locale.ROOT, "%.4f", mean);
   }
 
   @Override

@@ -17,7 +17,6 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.BooleanSupplier;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.inference.ModelFile;
 import org.unetrpp.inference.Provenance;
@@ -51,8 +50,6 @@ import picocli.CommandLine.Spec;
             + "folder.",
     mixinStandardHelpOptions = true)
 final class TrainCommand extends Subcommand {
-  private static final String ALL = "all";
-
   /** A step of a large network on a CPU takes long, and so does its checkpoint on a slow disk. */
   private static final Duration LONGEST_STOP = Duration.ofMinutes(10);
 
@@ -81,10 +78,10 @@ final class TrainCommand extends Subcommand {
       paramLabel = "F|all",
       description = "Which fold of the plan; all: train and validate on every case (default: 0).")
   void setFold(String name) {
-    if (!name.matches("\\d{1,4}|" + ALL)) {
+    if (!name.matches("\\d{1,4}|" + TrainingPlan.ALL)) {
       throw invalid("--fold", name, "a number from 0 or all");
     }
-    fold = name.equals(ALL) ? ALL : Integer.toString(Integer.parseInt(name));
+    fold = name.equals(TrainingPlan.ALL) ? name : Integer.toString(Integer.parseInt(name));
   }
 
   @Option(
@@ -356,26 +353,17 @@ final class TrainCommand extends Subcommand {
   }
 
   private Fold cases(TrainingPlan plan) {
-    if (fold.equals(ALL)) {
-      List<String> all =
-          plan.folds().stream()
-              .flatMap(each -> Stream.concat(each.training().stream(), each.validation().stream()))
-              .distinct()
-              .sorted()
-              .toList();
-      return new Fold(all, all);
-    }
-    int index = Integer.parseInt(fold);
-    if (index >= plan.folds().size()) {
-      String one = plan.folds().size() == 1 ? ", number 0" : "";
-      String more =
-          recipe.recipe().isPresent() && !corrected ? "; --corrected divides the cases anew" : "";
-      throw invalid(
-          "--fold",
-          fold,
-          "a fold of the plan, which has %d%s%s".formatted(plan.folds().size(), one, more));
-    }
-    return plan.folds().get(index);
+    return plan.fold(fold)
+        .orElseThrow(() -> {
+          int count = plan.folds().size();
+          String one = count == 1 ? ", number 0" : "";
+          String more =
+              recipe.recipe().isPresent() && !corrected
+                  ? "; --corrected divides the cases anew"
+                  : "";
+          return invalid(
+              "--fold", fold, "a fold of the plan, which has %d%s%s".formatted(count, one, more));
+        });
   }
 
   /** The folder named, or the plan's name with the fold beside the plan. */
@@ -383,7 +371,7 @@ final class TrainCommand extends Subcommand {
     if (output != null) {
       return output;
     }
-    String suffix = fold.equals(ALL) ? "_all" : "_fold" + fold;
+    String suffix = fold.equals(TrainingPlan.ALL) ? "_all" : "_fold" + fold;
     return planFile.resolveSibling(fileName(planFile).replaceFirst("\\.json$", "") + suffix);
   }
 

@@ -1,5 +1,6 @@
 package org.unetrpp.image;
 
+import com.google.errorprone.annotations.MustBeClosed;
 import java.io.IOException;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -92,6 +93,19 @@ public final class NiftiFile {
     reader.forEachTile(new ArraySink(arrays, header.slope(), header.intercept()));
     Geometry geometry = header.geometry();
     return arrays.stream().map(voxels -> new Volume(geometry, voxels)).toList();
+  }
+
+  /**
+   * Opens the file to read its voxels piece by piece.
+   *
+   * @throws InvalidFileException if it holds complex numbers, colors or a matrix over brain
+   *     ordinates, or its volumes are too large for an array
+   * @throws IOException if it cannot be read
+   */
+  @MustBeClosed
+  public VoxelStream stream() throws IOException {
+    requireIntensities();
+    return reader.stream();
   }
 
   private void requireIntensities() throws InvalidFileException {

@@ -1,5 +1,6 @@
 package org.unetrpp.image;
 
+import com.google.errorprone.annotations.MustBeClosed;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Path;
@@ -68,6 +69,20 @@ final class VoxelReader {
         sink.accept(values, count);
       }
     });
+  }
+
+  /** Opens the file at its first voxel. */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // closed with the stream that is returned
+  VoxelStream stream() throws IOException {
+    ContentStream content = ContentStream.open(path);
+    try {
+      content.skipTo(header.voxelOffset());
+      return new VoxelStream(path, header, content);
+    } catch (IOException e) {
+      content.close();
+      throw e;
+    }
   }
 
   /**

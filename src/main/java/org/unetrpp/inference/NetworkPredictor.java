@@ -1,8 +1,14 @@
 package org.unetrpp.inference;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.unetrpp.backend.HeadOutput;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.model.Architecture;
@@ -11,18 +17,39 @@ import org.unetrpp.nn.Parameters;
 import org.unetrpp.pipeline.PatchPredictor;
 
 /**
- * A network on a device as the sliding window sees it. Threads may share it: they take turns, patch
- * by patch, and each patch has all of the device.
+ * Networks on a device as the sliding window sees them: the mean of their probabilities. Threads
+ * may share it: they take turns, patch by patch, and each patch has all of the device.
  */
 final class NetworkPredictor implements PatchPredictor, AutoCloseable {
+  private static final long ALIGNMENT_BYTES = 64;
+
   private final Architecture architecture;
-  private final ForwardPlan plan;
+  private final List<ForwardPlan> plans = new ArrayList<>();
+  private final Arena arena = Arena.ofShared();
+  private final MemorySegment sums; // of several networks' probabilities
   private final ReentrantLock turn = new ReentrantLock(true);
 
-  /** Over parameters that the predictor closes. */
-  NetworkPredictor(Architecture architecture, Parameters parameters) {
+  /**
+   * Plans networks.
+   *
+   * @param networks at least one, of the same architecture; each is loaded when the one before is
+   *     planned, and closed by this
+   */
+  NetworkPredictor(Architecture architecture, List<Supplier<Parameters>> networks) {
     this.architecture = architecture;
-    plan = new ForwardPlan(architecture, parameters, 1, HeadOutput.PROBABILITIES);
+    long values = classes() * patch().voxels();
+    try {
+      sums =
+          networks.size() == 1
+              ? MemorySegment.NULL
+              : arena.allocate(values * Float.BYTES, ALIGNMENT_BYTES);
+      for (Supplier<Parameters> network : networks) {
+        plans.add(new ForwardPlan(architecture, network.get(), 1, HeadOutput.PROBABILITIES));
+      }
+    } catch (RuntimeException e) {
+      close();
+      throw e;
+    }
   }
 
   @Override
@@ -44,14 +71,38 @@ final class NetworkPredictor implements PatchPredictor, AutoCloseable {
   public void predict(MemorySegment input, Consumer<MemorySegment> consumer) {
     turn.lock();
     try {
-      plan.run(input, consumer);
+      if (plans.size() == 1) {
+        plans.getFirst().run(input, consumer);
+      } else {
+        average(input);
+        consumer.accept(sums.asReadOnly());
+      }
     } finally {
       turn.unlock();
     }
   }
 
+  /** Makes the mean of all networks' probabilities, added in the order of the networks. */
+  private void average(MemorySegment input) {
+    plans.getFirst().run(input, sums::copyFrom);
+    for (int i = 1; i < plans.size(); i++) {
+      float share = i == plans.size() - 1 ? 1f / plans.size() : 1;
+      plans.get(i).run(input, others -> add(others, share));
+    }
+  }
+
+  /** {@code sums = share * (sums + others)}. */
+  private void add(MemorySegment others, float share) {
+    for (long offset = 0; offset < sums.byteSize(); offset += Float.BYTES) {
+      float sum = sums.get(JAVA_FLOAT, offset) + others.get(JAVA_FLOAT, offset);
+      sums.set(JAVA_FLOAT, offset, share * sum);
+    }
+  }
+
   @Override
   public void close() {
-    plan.close();
+    plans.reversed().forEach(ForwardPlan::close);
+    plans.clear();
+    arena.close();
   }
 }

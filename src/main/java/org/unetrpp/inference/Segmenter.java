@@ -4,9 +4,11 @@ import com.google.errorprone.annotations.MustBeClosed;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.engine.Device;
@@ -51,14 +53,14 @@ public final class Segmenter implements AutoCloseable {
   private Segmenter(
       ModelDescription description,
       Backend backend,
-      Parameters parameters,
+      NetworkPredictor predictor,
       int threads,
       long residentWhenOpened) {
     this.residentWhenOpened = residentWhenOpened;
     this.description = description;
     this.backend = backend;
     this.threads = threads;
-    this.predictor = new NetworkPredictor(description.architecture(), parameters);
+    this.predictor = predictor;
   }
 
   /**
@@ -119,16 +121,67 @@ public final class Segmenter implements AutoCloseable {
    *     or it does not compute in that type
    */
   @MustBeClosed
-  @SuppressWarnings("MustBeClosedChecker") // the device lives as long as the segmenter
   public static Segmenter open(ModelFile model, Device device, int threads, DType computeType) {
+    return open(List.of(model), device, threads, computeType);
+  }
+
+  /**
+   * Opens several models, such as those of all folds of a plan, whose probabilities are averaged
+   * patch by patch. The files may be closed afterwards.
+   *
+   * @param models at least one, of the same network, labels and preprocessing
+   * @param threads of the CPU, for preprocessing too; at least 1
+   * @param computeType of activations: float32, or bfloat16 on a GPU
+   * @throws IllegalArgumentException if there is no model, or one differs from the first in more
+   *     than its weights
+   * @throws org.unetrpp.engine.DeviceUnavailableException if this machine does not have the device,
+   *     or it does not compute in that type
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the device lives as long as the segmenter
+  public static Segmenter open(
+      List<ModelFile> models, Device device, int threads, DType computeType) {
+    requireAlike(models.stream().map(ModelFile::description).toList());
     long resident = ResidentMemory.bytes();
     Backend backend = Engine.open(device, threads, computeType);
     try {
-      return new Segmenter(model.description(), backend, model.load(backend), threads, resident);
+      ModelDescription description = models.getFirst().description();
+      List<Supplier<Parameters>> networks = new ArrayList<>();
+      models.forEach(model -> networks.add(() -> model.load(backend)));
+      NetworkPredictor predictor = new NetworkPredictor(description.architecture(), networks);
+      return new Segmenter(description, backend, predictor, threads, resident);
     } catch (RuntimeException e) {
       backend.close();
       throw e;
     }
+  }
+
+  private static void requireAlike(List<ModelDescription> models) {
+    if (models.isEmpty()) {
+      throw new IllegalArgumentException("no model, expected at least one");
+    }
+    ModelDescription first = models.getFirst();
+    for (int i = 1; i < models.size(); i++) {
+      ModelDescription other = models.get(i);
+      if (!other.labels().equals(first.labels())) {
+        throw new IllegalArgumentException(
+            "model %d has labels %s, expected those of the first: %s"
+                .formatted(i + 1, names(other), names(first)));
+      }
+      if (!other.architecture().equals(first.architecture())
+          || !other.preprocessing().equals(first.preprocessing())) {
+        throw new IllegalArgumentException(
+            ("model %d has another network or preprocessing than the first; save the probabilities "
+                    + "of each model and average them with 'unetrpp ensemble'")
+                .formatted(i + 1));
+      }
+    }
+  }
+
+  private static String names(ModelDescription model) {
+    return model.labels().stream()
+        .map(label -> label.value() + " " + label.name())
+        .collect(Collectors.joining(", "));
   }
 
   /** What the model file says about itself. */

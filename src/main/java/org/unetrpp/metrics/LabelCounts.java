@@ -1,17 +1,10 @@
 package org.unetrpp.metrics;
 
-import java.util.Arrays;
-import java.util.Optional;
-import java.util.SortedSet;
-import java.util.TreeSet;
 import java.util.stream.IntStream;
-import org.unetrpp.grid.Extents;
-import org.unetrpp.image.LabelVolume;
-import org.unetrpp.pipeline.Box;
+import org.unetrpp.mask.LabelRuns;
+import org.unetrpp.mask.MaskRuns;
 
-/**
- * How often each label of one volume meets each label of another, and the box around each label.
- */
+/** How often each label of one volume meets each label of another. */
 final class LabelCounts {
   private static final int LABELS = 256;
 
@@ -20,40 +13,25 @@ final class LabelCounts {
   /** For each pair of labels, that of the tested volume first, (256, 256). */
   private final long[] pairs = new long[LABELS * LABELS];
 
-  /** First index along each axis of each label in either volume, (256, 3). */
-  private final int[] low = new int[LABELS * 3];
-
-  /** Past the last index along each axis of each label in either volume, (256, 3). */
-  private final int[] high = new int[LABELS * 3];
-
   private LabelCounts(long voxels) {
     this.voxels = voxels;
-    Arrays.fill(low, Integer.MAX_VALUE);
   }
 
   /** Counts the labels of two volumes of the same extents. */
-  static LabelCounts of(LabelVolume test, LabelVolume reference) {
-    Extents extents = test.extents();
-    LabelCounts counts = new LabelCounts(extents.voxels());
-    int start = 0;
-    for (int depth = 0; depth < extents.depth(); depth++) {
-      for (int row = 0; row < extents.height(); row++) {
-        counts.countRow(test.labels(), reference.labels(), start, extents.width(), depth, row);
-        start += extents.width();
+  static LabelCounts of(LabelRuns test, LabelRuns reference) {
+    LabelCounts counts = new LabelCounts(test.extents().voxels());
+    for (int depth = 0; depth < test.extents().depth(); depth++) {
+      LabelRuns.Slice tested = test.slice(depth);
+      LabelRuns.Slice expected = reference.slice(depth);
+      counts.countBackground(tested, LABELS);
+      counts.countBackground(expected, 1);
+      for (int row = 0; row < test.extents().height(); row++) {
+        counts.countRow(tested, expected, row);
       }
     }
+    long foreground = IntStream.range(1, counts.pairs.length).mapToLong(i -> counts.pairs[i]).sum();
+    counts.pairs[0] = counts.voxels - foreground;
     return counts;
-  }
-
-  /** The labels of both volumes but 0, the background. */
-  SortedSet<Integer> foreground() {
-    SortedSet<Integer> labels = new TreeSet<>();
-    for (int label = 1; label < LABELS; label++) {
-      if (high[label * 3] > 0) {
-        labels.add(label);
-      }
-    }
-    return labels;
   }
 
   /** The counts of a structure's masks. */
@@ -69,54 +47,43 @@ final class LabelCounts {
     return new Confusion(both, test - both, reference - both, voxels - test - reference + both);
   }
 
-  /** The smallest box around a structure in both volumes; none if neither has it. */
-  Optional<Box> box(Structure structure) {
-    int[] first = new int[3];
-    int[] extents = new int[3];
-    for (int axis = 0; axis < 3; axis++) {
-      int along = axis;
-      first[axis] =
-          structure.labels().stream().mapToInt(l -> low[l * 3 + along]).min().orElseThrow();
-      int end = structure.labels().stream().mapToInt(l -> high[l * 3 + along]).max().orElseThrow();
-      if (end == 0) {
-        return Optional.empty();
-      }
-      extents[axis] = end - first[axis];
-    }
-    return Optional.of(new Box(Extents.of(first), Extents.of(extents)));
-  }
-
   private long sum(int start, int stride) {
     return IntStream.range(0, LABELS).mapToLong(i -> pairs[start + i * stride]).sum();
   }
 
-  /** Counts a row by runs of voxels with the same two labels, for rows have few. */
-  private void countRow(byte[] test, byte[] reference, int start, int width, int depth, int row) {
-    int from = 0;
-    while (from < width) {
-      byte testLabel = test[start + from];
-      byte referenceLabel = reference[start + from];
-      int to = from + 1;
-      while (to < width
-          && test[start + to] == testLabel
-          && reference[start + to] == referenceLabel) {
-        to++;
-      }
-      pairs[(testLabel & 0xff) * LABELS + (referenceLabel & 0xff)] += to - from;
-      include(testLabel & 0xff, depth, row, from, to);
-      include(referenceLabel & 0xff, depth, row, from, to);
-      from = to;
+  /**
+   * Counts the labels of a slice as if the other volume had none.
+   *
+   * @param stride of its labels in the pairs
+   */
+  private void countBackground(LabelRuns.Slice slice, int stride) {
+    MaskRuns.Slice runs = slice.runs();
+    for (int run = 0; run < runs.count(); run++) {
+      pairs[(slice.labels()[run] & 0xff) * stride] += runs.to()[run] - runs.from()[run];
     }
   }
 
-  private void include(int label, int depth, int row, int from, int to) {
-    include(label * 3, depth, depth + 1);
-    include(label * 3 + 1, row, row + 1);
-    include(label * 3 + 2, from, to);
-  }
-
-  private void include(int index, int from, int to) {
-    low[index] = Math.min(low[index], from);
-    high[index] = Math.max(high[index], to);
+  /** Moves what both volumes have labels for from their pairs with 0 to their own. */
+  private void countRow(LabelRuns.Slice test, LabelRuns.Slice reference, int row) {
+    MaskRuns.Slice tested = test.runs();
+    MaskRuns.Slice expected = reference.runs();
+    int run = tested.starts()[row];
+    int other = expected.starts()[row];
+    while (run < tested.starts()[row + 1] && other < expected.starts()[row + 1]) {
+      int from = Math.max(tested.from()[run], expected.from()[other]);
+      int to = Math.min(tested.to()[run], expected.to()[other]);
+      if (from < to) {
+        int label = (test.labels()[run] & 0xff) * LABELS;
+        int otherLabel = reference.labels()[other] & 0xff;
+        pairs[label + otherLabel] += to - from;
+        pairs[label] -= to - from;
+        pairs[otherLabel] -= to - from;
+      }
+      if (tested.to()[run] < expected.to()[other]) {
+        run++;
+      } else {
+        other++;
+      }
+    }
   }
 }

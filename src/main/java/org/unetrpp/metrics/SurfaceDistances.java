@@ -2,6 +2,9 @@ package org.unetrpp.metrics;
 
 import java.util.Arrays;
 import java.util.stream.DoubleStream;
+import org.unetrpp.image.Spacing;
+import org.unetrpp.mask.MaskRuns;
+import org.unetrpp.pipeline.Workers;
 
 /**
  * Distances between the surface voxels of two masks; what needs a surface that is not there is NaN.
@@ -17,6 +20,20 @@ record SurfaceDistances(double[] toReference, double[] toTest) {
   private static final double PERCENTILE = 0.95;
   private static final double SURFACE_DICE_EPSILON = 1e-8;
 
+  /**
+   * Distances between the surfaces of two masks that hold a voxel each.
+   *
+   * @param spacing distance of neighboring voxels, whose unit the distances have
+   */
+  static SurfaceDistances between(
+      MaskRuns test, MaskRuns reference, Spacing spacing, Workers workers) {
+    SurfaceVoxels tested = SurfaceVoxels.of(test, workers);
+    SurfaceVoxels expected = SurfaceVoxels.of(reference, workers);
+    return new SurfaceDistances(
+        new DistanceTransform(expected, spacing).distancesFrom(tested, workers),
+        new DistanceTransform(tested, spacing).distancesFrom(expected, workers));
+  }
+
   double hausdorff() {
     return DoubleStream.concat(Arrays.stream(toReference), Arrays.stream(toTest))
         .max()
@@ -27,8 +44,14 @@ record SurfaceDistances(double[] toReference, double[] toTest) {
   double hausdorff95() {
     double[] pooled = Arrays.copyOf(toReference, toReference.length + toTest.length);
     System.arraycopy(toTest, 0, pooled, toReference.length, toTest.length);
-    Arrays.sort(pooled);
-    return Distribution.quantile(pooled, PERCENTILE);
+    if (pooled.length == 0) {
+      return Double.NaN;
+    }
+    double position = PERCENTILE * (pooled.length - 1);
+    int rank = (int) position;
+    double below = Selection.select(pooled, rank);
+    double above = Arrays.stream(pooled, rank + 1, pooled.length).min().orElse(below);
+    return below + (position - rank) * (above - below);
   }
 
   double average() {

@@ -68,7 +68,7 @@ public final class ForwardPlan implements AutoCloseable {
    *
    * @param patches (B, C, D, H, W), float32 in native memory
    * @param result is given (B, K, D, H, W), float32 in native memory, which holds until the next
-   *     pass
+   *     pass of a plan on this device
    * @throws IllegalArgumentException if the patches have another size
    */
   public void run(MemorySegment patches, Consumer<MemorySegment> result) {

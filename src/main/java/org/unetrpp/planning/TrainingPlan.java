@@ -1,6 +1,8 @@
 package org.unetrpp.planning;
 
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
 import org.unetrpp.augmentation.AugmentationSettings;
 import org.unetrpp.dataset.PreparedDataset;
 import org.unetrpp.inference.LabelClass;
@@ -39,6 +41,9 @@ public record TrainingPlan(
   /** The format that this program writes. */
   public static final int FORMAT_VERSION = 1;
 
+  /** The name of the fold of every case. */
+  public static final String ALL = "all";
+
   public TrainingPlan {
     labels = List.copyOf(labels);
     folds = List.copyOf(folds);
@@ -76,6 +81,26 @@ public record TrainingPlan(
         optimization,
         schedule,
         newFolds);
+  }
+
+  /**
+   * A fold by its name: its number, or {@link #ALL} for every case to train and validate on.
+   *
+   * @return nothing if the plan has no such fold
+   */
+  public Optional<Fold> fold(String fold) {
+    if (fold.equals(ALL)) {
+      List<String> all =
+          folds.stream()
+              .flatMap(each -> Stream.concat(each.training().stream(), each.validation().stream()))
+              .distinct()
+              .sorted()
+              .toList();
+      return Optional.of(new Fold(all, all));
+    }
+    return fold.matches("\\d{1,4}") && Integer.parseInt(fold) < folds.size()
+        ? Optional.of(folds.get(Integer.parseInt(fold)))
+        : Optional.empty();
   }
 
   /** Value in label files of each class, background first. */

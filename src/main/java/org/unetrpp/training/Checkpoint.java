@@ -111,6 +111,17 @@ public record Checkpoint(
   }
 
   /**
+   * Reads the name of the fold that is trained, and nothing else of a file.
+   *
+   * @throws InvalidFileException if it is no checkpoint
+   */
+  public static String readFold(Path path) throws IOException {
+    try (TensorFile file = new SafeTensors().open(path)) {
+      return text(path, file.metadata(), FOLD_KEY);
+    }
+  }
+
+  /**
    * Checks that this is of a certain run.
    *
    * @param path where it was read from

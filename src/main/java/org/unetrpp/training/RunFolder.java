@@ -17,9 +17,20 @@ import org.unetrpp.files.InvalidFileException;
 /** The folder of one run, kept from other processes while it is open. */
 public final class RunFolder implements AutoCloseable {
   private static final String LOCK = ".lock";
-  private static final String LAST = "checkpoint_last.safetensors";
+
+  /** Name of {@link #lastCheckpoint}. */
+  public static final String LAST_CHECKPOINT = "checkpoint_last.safetensors";
+
+  /** Name of {@link #model}. */
+  public static final String MODEL = "model.safetensors";
+
+  /** Name of {@link #bestModel}. */
+  public static final String BEST_MODEL = "model_best.safetensors";
+
+  /** Name of {@link #plan}. */
+  public static final String PLAN = "plan.json";
+
   private static final String BEST = "checkpoint_best.safetensors";
-  private static final String MODEL = "model.safetensors";
   private static final String UNFINISHED = ".*.part";
 
   private final Path path;
@@ -32,7 +43,8 @@ public final class RunFolder implements AutoCloseable {
 
   /** Whether a folder holds a run that was begun; it need not exist. */
   public static boolean hasRun(Path path) {
-    return Stream.of(LAST, BEST, MODEL).anyMatch(name -> Files.exists(path.resolve(name)));
+    return Stream.of(LAST_CHECKPOINT, BEST, MODEL)
+        .anyMatch(name -> Files.exists(path.resolve(name)));
   }
 
   /**
@@ -82,12 +94,12 @@ public final class RunFolder implements AutoCloseable {
 
   /** Copy of the plan. */
   public Path plan() {
-    return path.resolve("plan.json");
+    return path.resolve(PLAN);
   }
 
   /** Where the run stands. */
   public Path lastCheckpoint() {
-    return path.resolve(LAST);
+    return path.resolve(LAST_CHECKPOINT);
   }
 
   /** Where the run stood after its best epoch. */
@@ -102,7 +114,7 @@ public final class RunFolder implements AutoCloseable {
 
   /** The network after the best epoch. */
   public Path bestModel() {
-    return path.resolve("model_best.safetensors");
+    return path.resolve(BEST_MODEL);
   }
 
   /** Losses and Dice, a line an epoch. */

@@ -1,7 +1,10 @@
 package org.unetrpp.backend.cpu;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -24,6 +27,7 @@ import org.unetrpp.memory.ScopeStack;
 final class Planner {
   private final HostAllocator memory;
   private final PackCache packs;
+  private final Map<Long, SharedArena> arenas = new HashMap<>(); // by their bytes
   private Allocator allocator;
   private @Nullable List<Runnable> steps; // of the plan that is being made
 
@@ -90,6 +94,33 @@ final class Planner {
     }
   }
 
+  /** Memory of plans of one size, such as those of networks that are averaged. */
+  private static final class SharedArena {
+    private final long address;
+    private int plans;
+
+    SharedArena(long address) {
+      this.address = address;
+    }
+  }
+
+  /** Address of the memory that plans of this size share: one runs at a time. */
+  private long share(long bytes) {
+    SharedArena arena =
+        arenas.computeIfAbsent(bytes, size -> new SharedArena(memory.allocate(size)));
+    arena.plans++;
+    return arena.address;
+  }
+
+  private void leave(long bytes) {
+    SharedArena arena = Objects.requireNonNull(arenas.get(bytes));
+    arena.plans--;
+    if (arena.plans == 0) {
+      arenas.remove(bytes);
+      memory.release(arena.address, bytes);
+    }
+  }
+
   /** Steps on fixed places. They are noted anew when a weight that they read has changed. */
   private final class CpuPlan implements Plan {
     private final ScopeStack scopes;
@@ -105,11 +136,11 @@ final class Planner {
       this.computation = computation;
       this.blocks = blocks;
       layout = new ArenaLayout(blocks);
-      arena = memory.allocate(layout.bytes());
+      arena = share(layout.bytes());
       try {
         noted = note();
       } catch (RuntimeException e) {
-        memory.release(arena, layout.bytes());
+        leave(layout.bytes());
         throw e;
       }
     }
@@ -141,7 +172,7 @@ final class Planner {
     public void close() {
       if (!closed) {
         closed = true;
-        memory.release(arena, layout.bytes());
+        leave(layout.bytes());
       }
     }
   }
