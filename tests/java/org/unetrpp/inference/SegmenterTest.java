@@ -37,7 +37,6 @@ import org.unetrpp.image.LabelVolume;
 import org.unetrpp.image.Spacing;
 import org.unetrpp.image.Volume;
 import org.unetrpp.memory.DType;
-import org.unetrpp.nn.Parameters;
 import org.unetrpp.pipeline.Mirroring;
 import org.unetrpp.pipeline.SlidingWindow;
 import org.unetrpp.testing.SmallModel;
@@ -379,6 +378,7 @@ class SegmenterTest {
   }
 
   @Test
+  @SuppressWarnings("MustBeClosedChecker") // the predictor closes what it loads
   void patchesLeaveNothingOnTheDevice() throws IOException {
     try (ModelFile file = ModelFile.open(model);
         Backend backend = new CpuBackend(THREADS);

@@ -158,6 +158,9 @@ final class VoxelReader {
 
   private static Block await(Future<Block> block) throws IOException {
     try {
+      if (Thread.interrupted()) { // which a block that is there already would not tell
+        throw new InterruptedException();
+      }
       return block.get();
     } catch (InterruptedException _) {
       Thread.currentThread().interrupt();

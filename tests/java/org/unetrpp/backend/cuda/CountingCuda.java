@@ -17,7 +17,7 @@ public final class CountingCuda {
   private static final long MEMORY = 16L << 30;
 
   private final CudaDriver driver = new EmulatedDriver(MEMORY);
-  private final Map<Object, String> names = new IdentityHashMap<>(); // of kernels
+  private final IdentityHashMap<Object, String> names = new IdentityHashMap<>(); // of kernels
   private final Map<String, Integer> launches = new TreeMap<>();
   private boolean recording;
 
