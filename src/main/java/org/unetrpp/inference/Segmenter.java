@@ -321,7 +321,7 @@ public final class Segmenter implements AutoCloseable {
 
   /**
    * What {@link #segment} will take of a case, found by doing a little of it: the image is cropped,
-   * some slices are resampled, a dozen patches go through the network. The compilers have more time
+   * some slices are resampled, two dozen patches go through the network. The compilers have more time
    * in the case itself, which takes somewhat less.
    *
    * @throws IllegalArgumentException as {@link #segment} says

@@ -15,8 +15,11 @@ import org.unetrpp.pipeline.StageClock.Stage;
  * multiplies is done twice, the first time for the compilers.
  */
 final class Calibration {
-  /** Windows through the network; the first half of them is for the compilers. */
-  private static final int WINDOWS = 12;
+  /** Windows through the network. */
+  private static final int WINDOWS = 24;
+
+  /** So many of the last of them count; those before are for the compilers. */
+  private static final int SETTLED = 8;
 
   /** Slices that are resampled to see how long one takes. */
   private static final int SLICES = 8;
@@ -181,7 +184,7 @@ final class Calibration {
 
     private static double median(IntToDoubleFunction secondsOf) {
       double[] seconds =
-          IntStream.range(WINDOWS / 2, WINDOWS).mapToDouble(secondsOf).sorted().toArray();
+          IntStream.range(WINDOWS - SETTLED, WINDOWS).mapToDouble(secondsOf).sorted().toArray();
       return seconds[seconds.length / 2];
     }
   }

@@ -96,7 +96,7 @@ public final class VolumeSegmentation {
   }
 
   /**
-   * About how long {@link #run} takes. Opens the image as {@link #run} does, sends a dozen patches
+   * About how long {@link #run} takes. Opens the image as {@link #run} does, sends two dozen patches
    * through the network, resamples some slices.
    *
    * @return with the seconds of each stage
