@@ -321,8 +321,8 @@ public final class Segmenter implements AutoCloseable {
 
   /**
    * What {@link #segment} will take of a case, found by doing a little of it: the image is cropped,
-   * some slices are resampled, two dozen patches go through the network. The compilers have more time
-   * in the case itself, which takes somewhat less.
+   * some slices are resampled, two dozen patches go through the network. The compilers have more
+   * time in the case itself, which takes somewhat less.
    *
    * @throws IllegalArgumentException as {@link #segment} says
    */

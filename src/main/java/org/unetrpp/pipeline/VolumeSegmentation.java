@@ -96,8 +96,8 @@ public final class VolumeSegmentation {
   }
 
   /**
-   * About how long {@link #run} takes. Opens the image as {@link #run} does, sends two dozen patches
-   * through the network, resamples some slices.
+   * About how long {@link #run} takes. Opens the image as {@link #run} does, sends two dozen
+   * patches through the network, resamples some slices.
    *
    * @return with the seconds of each stage
    */

@@ -19,6 +19,7 @@ import org.unetrpp.backend.Probe;
 import org.unetrpp.backend.TrainingBoxes;
 import org.unetrpp.backend.TrainingPrimitives;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
+import org.unetrpp.backend.cuda.driver.CudaException;
 import org.unetrpp.memory.Allocator;
 import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
@@ -354,7 +355,11 @@ public final class CudaBackend implements Backend {
     if (!probe.equals(Probe.NONE)) {
       throw new IllegalStateException("a plan shows a probe nothing");
     }
-    return new CudaPlan(context, memory, computation);
+    try {
+      return new CudaPlan(context, memory, computation);
+    } catch (CudaException _) {
+      return Backend.super.plan(computation, spent); // a library here cannot be recorded
+    }
   }
 
   @Override
