@@ -27,9 +27,24 @@ final class Twin implements AutoCloseable {
 
   /** With activations of a type. */
   @MustBeClosed
-  @SuppressWarnings("MustBeClosedChecker") // close closes them
   Twin(DType type) {
-    device = EmulatedCuda.open(type);
+    this(EmulatedCuda.open(type));
+  }
+
+  /**
+   * The same with an order of threads.
+   *
+   * @param backwards whether an emulated device's threads take turns from the last to the first
+   */
+  @MustBeClosed
+  Twin(DType type, boolean backwards) {
+    this(EmulatedCuda.open(type, backwards));
+  }
+
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // close closes them
+  private Twin(CudaBackend device) {
+    this.device = device;
     deviceScope = device.scopes().open();
     referenceScope = reference.scopes().open();
   }
