@@ -12,12 +12,12 @@
 //          as bfloat16 in the order in which lanes hold them (mma.cuh), for 16 channels of x and 16
 //          of y at a time; see pack below. Their columns are exchanged so that a lane ends with
 //          four neighboring channels of a voxel, which it stores at once.
-// Launch   narrow  C <= 16. A block has a column of 16 x 32 voxels (H x W) and 16 channels of y,
+// Launch   narrow  C <= 16. A block has a column of 12 x 32 voxels (H x W) and 16 channels of y,
 //                  and walks along D. Its warps keep all 27 x 16 x 16 weights in registers, 108 of
 //                  each lane, and sums of three planes: each plane of x is loaded once, with a halo
-//                  of one, and adds to the planes before, at and after it. A warp has 2 x 32
+//                  of one, and adds to the planes before, at and after it. A warp has 3 x 16
 //                  voxels. Meanwhile the next plane is copied.
-//                  grid = (parts of D x tiles of voxels, N / 16), block = 256, 46,080 bytes of
+//                  grid = (parts of D x tiles of voxels, N / 16), block = 256, 35,840 bytes of
 //                  static shared memory.
 //          large   any C. A block has 4x8x8 voxels x 32 channels of y and walks over x, 16 channels
 //                  and one kh at a time: voxels with a halo, and 9 taps of weights, lie in shared
@@ -88,41 +88,50 @@ __device__ __forceinline__ int quad_of(int voxel, int half) {
 // ---- up to 16 channels of x -------------------------------------------------------------------
 
 constexpr int kNarrowThreads = 256;
-constexpr int kPlaneHeight = 16;
+constexpr int kPlaneHeight = 12;
 constexpr int kPlaneWidth = 32;
+constexpr int kLinesOfWarp = 3;
+constexpr int kWarpsOfWidth = kPlaneWidth / 16;
 constexpr int kHaloWidth = kPlaneWidth + 2;
 constexpr int kPlanePitch = 40;  // a multiple of 8, so that quad_of is the same in every line
 constexpr int kPlaneQuads = (kPlaneHeight + 2) * kPlanePitch * 2;
 
-/// Three planes of sums that take turns: of 2 rows of 2 x 16 voxels x 2 x 8 channels.
-using PlaneSums = float[3][2][2][2][4];
+static_assert(kPlaneHeight / kLinesOfWarp * kWarpsOfWidth == kNarrowThreads / kWarpSize);
+
+/// Three planes of sums that take turns: of 3 lines of 16 voxels x 2 x 8 channels.
+using PlaneSums = float[3][kLinesOfWarp][2][4];
+
+__device__ __forceinline__ int narrow_line() {
+  return threadIdx.x / kWarpSize / kWarpsOfWidth * kLinesOfWarp;
+}
+
+__device__ __forceinline__ int narrow_column() {
+  return threadIdx.x / kWarpSize % kWarpsOfWidth * 16;
+}
 
 /// Adds one plane of x to the three planes that it belongs to.
 template <int kPhase>
 __device__ __forceinline__ void add_plane(const uint4* plane, const unsigned (&weights)[kTaps][4],
                                           PlaneSums& sums) {
   const int lane = threadIdx.x % kWarpSize;
-  const int first = threadIdx.x / kWarpSize * 2 * kPlanePitch + lane % 16;
+  const int first = narrow_line() * kPlanePitch + narrow_column() + lane % 16;
 #pragma unroll
   for (int kw = 0; kw < 3; kw++) {
     const uint4* const place = plane + quad_of(first + kw, lane / 16);
 #pragma unroll
-    for (int row = 0; row < 4; row++) {
+    for (int row = 0; row < kLinesOfWarp + 2; row++) {
+      unsigned voxels[4];
+      load_matrices(voxels, place + row * kPlanePitch * 2);
 #pragma unroll
-      for (int part = 0; part < 2; part++) {
-        unsigned voxels[4];
-        load_matrices(voxels, place + (row * kPlanePitch + part * 16) * 2);
+      for (int line = 0; line < kLinesOfWarp; line++) {
+        const int kh = row - line;
+        if (kh < 0 || kh > 2) continue;
 #pragma unroll
-        for (int line = 0; line < 2; line++) {
-          const int kh = row - line;
-          if (kh < 0 || kh > 2) continue;
-#pragma unroll
-          for (int kd = 0; kd < 3; kd++) {
-            const unsigned(&w)[4] = weights[(kh * 3 + kd) * 3 + kw];
-            float(&to)[2][4] = sums[(kPhase + 3 - kd) % 3][line][part];
-            multiply_add(to[0], voxels, w[0], w[1]);
-            multiply_add(to[1], voxels, w[2], w[3]);
-          }
+        for (int kd = 0; kd < 3; kd++) {
+          const unsigned(&w)[4] = weights[(kh * 3 + kd) * 3 + kw];
+          float(&to)[2][4] = sums[(kPhase + 3 - kd) % 3][line];
+          multiply_add(to[0], voxels, w[0], w[1]);
+          multiply_add(to[1], voxels, w[2], w[3]);
         }
       }
     }
@@ -158,7 +167,6 @@ __device__ void forward_narrow(const bfloat16* __restrict__ x, const uint4* __re
 
   const auto copy_plane = [&](int d, uint4* plane) {
     if (d < 0 || d >= extents.d) return;
-#pragma unroll 1  // more at once take registers that there are not
     for (int i = thread; i < (kPlaneHeight + 2) * kHaloWidth * 2; i += kNarrowThreads) {
       const int line = i / 2 / kHaloWidth;
       const int at_w = i / 2 % kHaloWidth;
@@ -183,25 +191,22 @@ __device__ void forward_narrow(const bfloat16* __restrict__ x, const uint4* __re
     const int in_d = first_d + z - 1;
     if (in_d >= 0 && in_d < extents.d) add_plane<kPhase>(plane, weights, sums);
 #pragma unroll
-    for (int line = 0; line < 2; line++) {
+    for (int line = 0; line < kLinesOfWarp; line++) {
+      float(&ready)[2][4] = sums[kReady][line];
+      const int h = first_h + narrow_line() + line;
+      const int column = blockIdx.y * kPair + lane % 4 * 4;
 #pragma unroll
-      for (int part = 0; part < 2; part++) {
-        float(&ready)[2][4] = sums[kReady][line][part];
-        const int h = first_h + thread / kWarpSize * 2 + line;
-        const int column = blockIdx.y * kPair + lane % 4 * 4;
-#pragma unroll
-        for (int upper = 0; upper < 2; upper++) {
-          const int w = first_w + part * 16 + upper * 8 + lane / 4;
-          if (z >= 2 && h < extents.h && w < extents.w && column < out_channels) {
-            const long long voxel = ((item + first_d + z - 2) * extents.h + h) * extents.w + w;
-            const float four[4] = {ready[0][upper * 2], ready[0][upper * 2 + 1],
-                                   ready[1][upper * 2], ready[1][upper * 2 + 1]};
-            finish_four(y, voxel * out_channels + column, column, four, finish);
-          }
+      for (int upper = 0; upper < 2; upper++) {
+        const int w = first_w + narrow_column() + upper * 8 + lane / 4;
+        if (z >= 2 && h < extents.h && w < extents.w && column < out_channels) {
+          const long long voxel = ((item + first_d + z - 2) * extents.h + h) * extents.w + w;
+          const float four[4] = {ready[0][upper * 2], ready[0][upper * 2 + 1],
+                                 ready[1][upper * 2], ready[1][upper * 2 + 1]};
+          finish_four(y, voxel * out_channels + column, column, four, finish);
         }
-#pragma unroll
-        for (int i = 0; i < 4; i++) ready[0][i] = ready[1][i] = 0.0f;
       }
+#pragma unroll
+      for (int i = 0; i < 4; i++) ready[0][i] = ready[1][i] = 0.0f;
     }
   };
 

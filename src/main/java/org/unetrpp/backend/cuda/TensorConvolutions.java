@@ -34,7 +34,7 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
 
   private static final int NARROW_CHANNELS = 32; // of y, at most: x is read for each 16 of them
   private static final int NARROW_THREADS = 256;
-  private static final int NARROW_HEIGHT = 16;
+  private static final int NARROW_HEIGHT = 12;
   private static final int NARROW_WIDTH = 32;
 
   private static final int THREADS = 128;
