@@ -24,7 +24,7 @@
 //                  memory, the next ones are copied meanwhile. A warp has 4x2x8 voxels x 32
 //                  channels; what it loads of x serves all three kd.
 //          small   the same with 4x4x4 voxels x 32 channels; a warp has 2x4x4 x 16.
-//                  grid = (tiles of voxels, N / 32, splits), block = 128, 56,832 or 46,080 bytes of
+//                  grid = (tiles of voxels, N / 32, splits), block = 128, 56,832 or 78,336 bytes of
 //                  dynamic shared memory.
 //          merge   adds up the splits of large or small, in order: where there are fewer tiles than
 //                  fill the device, blocks share a tile and divide its channels of x. A thread for
@@ -223,8 +223,8 @@ __device__ void forward_narrow(const bfloat16* __restrict__ x, const uint4* __re
 
 /// How a block of four warps divides 4 x kHeight x kWidth voxels x 32 channels. A warp has kDepths
 /// products of 16 voxels (16 / kWidth lines of kWidth), one behind the other along D, and kPairs
-/// times 16 channels.
-template <int kHeight_, int kWidth_, int kDepths_, int kPairs_>
+/// times 16 channels. What kStages - 1 steps ahead need is being copied.
+template <int kHeight_, int kWidth_, int kDepths_, int kPairs_, int kStages_>
 struct Tile {
   static constexpr int kThreads = 128;
   static constexpr int kDepth = 4;
@@ -232,6 +232,8 @@ struct Tile {
   static constexpr int kWidth = kWidth_;
   static constexpr int kDepths = kDepths_;
   static constexpr int kPairs = kPairs_;
+  static constexpr int kStages = kStages_;
+  static constexpr int kHalos = (kStages + 6) / 3;  // chunks that are read or being copied
   static constexpr int kColumns = 32;
   static constexpr int kLines = 16 / kWidth;
   static constexpr int kWarpsOfPairs = kColumns / kPair / kPairs;
@@ -253,7 +255,7 @@ __device__ void forward_tiled(const bfloat16* __restrict__ x, const uint4* __res
                               int chunks_per_split) {
   DYNAMIC_SHARED(uint4, shared);
   uint4* const halos = shared;
-  uint4* const slabs = shared + 2 * Tile::kHaloQuads;
+  uint4* const slabs = shared + Tile::kHalos * Tile::kHaloQuads;
 
   const int thread = threadIdx.x;
   const int lane = thread % kWarpSize;
@@ -273,30 +275,34 @@ __device__ void forward_tiled(const bfloat16* __restrict__ x, const uint4* __res
 
   const int chunks = (in_channels + kChunk - 1) / kChunk;
   const int first_chunk = blockIdx.z * chunks_per_split;
-  const int end_chunk = min(chunks, first_chunk + chunks_per_split);
-  const int end_step = end_chunk * 3;
+  const int steps = (min(chunks, first_chunk + chunks_per_split) - first_chunk) * 3;
 
-  // a third of what a chunk needs of x: two planes
-  const auto copy_planes = [&](int chunk, int third) {
-    uint4* const halo = halos + (chunk & 1) * Tile::kHaloQuads;
+  // the third with this number of all that this block needs of x: two planes of a chunk
+  const auto copy_planes = [&](int third) {
+    if (third >= steps) return;
+    const int chunk = third / 3;
+    uint4* const halo = halos + chunk % Tile::kHalos * Tile::kHaloQuads;
     constexpr int kVoxels = 2 * Tile::kHaloHeight * Tile::kHaloWidth;
     for (int i = thread; i < kVoxels * 2; i += Tile::kThreads) {
-      const int line = third * 2 * Tile::kHaloHeight + i / 2 / Tile::kHaloWidth;
+      const int line = third % 3 * 2 * Tile::kHaloHeight + i / 2 / Tile::kHaloWidth;
       const int at_w = i / 2 % Tile::kHaloWidth;
       const int d = first_d - 1 + line / Tile::kHaloHeight;
       const int h = first_h - 1 + line % Tile::kHaloHeight;
       const int w = first_w - 1 + at_w;
-      const int c = chunk * kChunk + i % 2 * 8;
+      const int c = (first_chunk + chunk) * kChunk + i % 2 * 8;
       const bool is_there = is_inside(d, h, w, extents) && c < in_channels;
       const long long voxel = ((item + d) * extents.h + h) * extents.w + w;
       copy_16_bytes(halo + quad_of(line * Tile::kPitch + at_w, i % 2),
                     is_there ? x + voxel * in_channels + c : x, is_there);
     }
   };
+  const uint4* const weights_of_block =
+      weight + (static_cast<long long>(blockIdx.y) * chunks + first_chunk) * 3 *
+                   Tile::kWeightQuads;
   const auto copy_weights = [&](int step) {
-    uint4* const slab = slabs + (step & 1) * Tile::kWeightQuads;
-    const uint4* const from =
-        weight + (static_cast<long long>(blockIdx.y) * chunks * 3 + step) * Tile::kWeightQuads;
+    if (step >= steps) return;
+    uint4* const slab = slabs + step % Tile::kStages * Tile::kWeightQuads;
+    const uint4* const from = weights_of_block + step * Tile::kWeightQuads;
     for (int i = thread; i < Tile::kWeightQuads; i += Tile::kThreads) {
       copy_16_bytes(slab + i, from + i, true);
     }
@@ -308,20 +314,24 @@ __device__ void forward_tiled(const bfloat16* __restrict__ x, const uint4* __res
                                 Tile::kPitch +
                             lane % Tile::kWidth;
   float sums[Tile::kDepths][Tile::kPairs][2][4] = {};
-  for (int third = 0; third < 3; third++) copy_planes(first_chunk, third);
-  copy_weights(first_chunk * 3);
-  end_copy_group();
-  for (int step = first_chunk * 3; step < end_step; step++) {
-    const int chunk = step / 3;
-    const int kh = step % 3;
-    wait_for_copies<0>();
+  copy_planes(0);
+  copy_planes(1);
+  for (int step = 0; step < Tile::kStages - 1; step++) {
+    copy_planes(step + 2);
+    copy_weights(step);
+    end_copy_group();
+  }
+  for (int step = 0; step < steps; step++) {
+    wait_for_copies<Tile::kStages - 2>();
     __syncthreads();  // also, everyone is done with what the next copies overwrite
-    if (step + 1 < end_step) copy_weights(step + 1);
-    if (chunk + 1 < end_chunk) copy_planes(chunk + 1, kh);
+    copy_planes(step + Tile::kStages + 1);
+    copy_weights(step + Tile::kStages - 1);
     end_copy_group();
 
-    const uint4* const halo = halos + (chunk & 1) * Tile::kHaloQuads;
-    const uint4* const slab = slabs + (step & 1) * Tile::kWeightQuads + first_pair * kWarpSize;
+    const int kh = step % 3;
+    const uint4* const halo = halos + step / 3 % Tile::kHalos * Tile::kHaloQuads;
+    const uint4* const slab =
+        slabs + step % Tile::kStages * Tile::kWeightQuads + first_pair * kWarpSize;
 #pragma unroll
     for (int kw = 0; kw < 3; kw++) {
       unsigned voxels[Tile::kDepths + 2][4];
@@ -378,8 +388,8 @@ __device__ void forward_tiled(const bfloat16* __restrict__ x, const uint4* __res
   }
 }
 
-using Large = Tile<8, 8, 4, 2>;
-using Small = Tile<4, 4, 2, 1>;
+using Large = Tile<8, 8, 4, 2, 2>;
+using Small = Tile<4, 4, 2, 1, 4>;  // a step takes less time than a copy
 
 }  // namespace
 

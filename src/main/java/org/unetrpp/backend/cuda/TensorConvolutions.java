@@ -43,7 +43,7 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
   /** What a block of the tiled kernels computes, times 32 channels. */
   private enum Tile {
     LARGE("large", new Extents(4, 8, 8), 56_832),
-    SMALL("small", new Extents(4, 4, 4), 46_080);
+    SMALL("small", new Extents(4, 4, 4), 78_336);
 
     private final String suffix;
     private final Extents extents;
@@ -180,26 +180,46 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
   private void narrow(Product p) {
     Extents extents = p.grid().extents();
     int groups = Math.ceilDiv(p.outChannels(), PAIR);
-    long columns = groups * narrowTiles(p, extents.depth());
-    Splits parts = Splits.of(columns, extents.depth(), multiprocessors, extents.depth());
+    int depth = depthOfBlock(groups * narrowTiles(p, extents.depth()), extents.depth());
     long packed = packed(p, 1);
     context.launch(
         FILE,
         CudaContext.entry("tensor_convolution_narrow", p.x()),
         LaunchGeometry.blocks(1, NARROW_THREADS)
-            .grid(Math.toIntExact(narrowTiles(p, parts.steps())), groups, 1),
+            .grid(Math.toIntExact(narrowTiles(p, depth)), groups, 1),
         context
             .arguments(p.x())
             .longs(packed)
             .buffers(p.y(), p.epilogue().bias(), p.epilogue().addend())
             .floats((float) p.epilogue().slope())
             .ints(extents.toArray())
-            .ints(p.inChannels(), p.outChannels(), parts.steps()));
+            .ints(p.inChannels(), p.outChannels(), depth));
   }
 
   private static long narrowTiles(Product p, int depth) {
     Extents tile = new Extents(depth, NARROW_HEIGHT, NARROW_WIDTH);
     return p.grid().batch() * tiles(p.grid().extents(), tile);
+  }
+
+  /**
+   * Planes of y that a block computes, so that all are done soonest: a multiprocessor has one block
+   * at a time, which reads two planes more.
+   *
+   * @param columns of whole depth
+   */
+  private int depthOfBlock(long columns, int depth) {
+    int best = depth;
+    long least = Long.MAX_VALUE;
+    for (int parts = 1; parts <= depth; parts++) {
+      int each = Math.ceilDiv(depth, parts);
+      long blocks = columns * Math.ceilDiv(depth, each);
+      long planes = Math.ceilDiv(blocks, multiprocessors) * (each + 2L);
+      if (planes < least) {
+        best = each;
+        least = planes;
+      }
+    }
+    return best;
   }
 
   private void tiled(Product p) {
