@@ -65,8 +65,7 @@ __device__ __forceinline__ void load_matrices(unsigned (&matrices)[4], const voi
 
 /// The same with each matrix transposed: a lane gets rows 2 quarter and 2 quarter + 1, column
 /// group.
-__device__ __forceinline__ void load_matrices_transposed(unsigned (&matrices)[4],
-                                                         const void* row) {
+__device__ __forceinline__ void load_matrices_transposed(unsigned (&matrices)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(matrices[0]), "=r"(matrices[1]), "=r"(matrices[2]), "=r"(matrices[3])
                : "r"(shared_address(row))

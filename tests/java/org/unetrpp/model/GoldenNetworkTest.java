@@ -127,8 +127,8 @@ class GoldenNetworkTest {
     Map<String, Double> errors = run(backend, Golden.read(name)).ofLogits();
     assertThat(errors)
         .hasSize(3)
-        .allSatisfy((head, error) ->
-            assertThat(error).isLessThan(head.startsWith("out1") ? 1e-2 : 1.5e-2));
+        .allSatisfy(
+            (head, error) -> assertThat(error).isLessThan(head.startsWith("out1") ? 1e-2 : 1.5e-2));
   }
 
   private enum Missing {

@@ -159,9 +159,8 @@ class MatrixInstructionsTest {
         var _ = emulated.context().scopes().open()) {
       Buffer x = emulated.buffer(DType.FLOAT32, new float[3 * LANES * 4 + 1]).slice(1, 384);
       Buffer y = emulated.context().floats(3 * LANES * 4);
-      assertThatThrownBy(() ->
-              launch(
-                  emulated, "probe_copies", emulated.context().arguments(x, y).ints(1)))
+      assertThatThrownBy(
+              () -> launch(emulated, "probe_copies", emulated.context().arguments(x, y).ints(1)))
           .isInstanceOf(CudaException.class)
           .hasMessageContaining("a misaligned access");
     }

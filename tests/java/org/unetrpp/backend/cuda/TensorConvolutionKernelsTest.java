@@ -74,9 +74,9 @@ class TensorConvolutionKernelsTest {
             of(1, 1, 1, 1, 16, 16),
             // tiles of 4x8x8 voxels
             of(1, 8, 16, 24, 32, 32),
-            of(2, 5, 9, 17, 24, 40),
+            of(2, 8, 15, 23, 24, 40),
             of(1, 4, 8, 8, 16, 384),
-            of(1, 8, 12, 20, 64, 64),
+            of(1, 8, 16, 24, 64, 64),
             // tiles of 4x4x4 voxels; in one split and in several, of as many chunks and of fewer
             of(1, 8, 8, 8, 32, 32),
             of(1, 4, 8, 8, 64, 64),
@@ -240,7 +240,8 @@ class TensorConvolutionKernelsTest {
       Pair weight = twin.parameters(c.weights());
       Pair y = twin.room(c.outputs());
       assertThatThrownBy(() ->
-              tensor(twin).forward(x.device(), weight.device(), NOTHING, y.device(), c.grid, c.shape))
+              tensor(twin)
+                  .forward(x.device(), weight.device(), NOTHING, y.device(), c.grid, c.shape))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("expected a multiple of 16");
     }

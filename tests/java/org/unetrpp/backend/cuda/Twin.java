@@ -25,26 +25,21 @@ final class Twin implements AutoCloseable {
   private final MemoryScope referenceScope;
   private final Random random = new Random(23);
 
-  /** With activations of a type. */
+  /** With activations of a type, and the order of threads that goes with it. */
   @MustBeClosed
   Twin(DType type) {
-    this(EmulatedCuda.open(type));
+    this(type, type == DType.BFLOAT16);
   }
 
   /**
-   * The same with an order of threads.
+   * With activations of a type.
    *
    * @param backwards whether an emulated device's threads take turns from the last to the first
    */
   @MustBeClosed
-  Twin(DType type, boolean backwards) {
-    this(EmulatedCuda.open(type, backwards));
-  }
-
-  @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // close closes them
-  private Twin(CudaBackend device) {
-    this.device = device;
+  Twin(DType type, boolean backwards) {
+    device = EmulatedCuda.open(type, backwards);
     deviceScope = device.scopes().open();
     referenceScope = reference.scopes().open();
   }

@@ -42,17 +42,25 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
 
   /** What a block of the tiled kernels computes, times 32 channels. */
   private enum Tile {
-    LARGE("large", new Extents(4, 8, 8), 56_832),
-    SMALL("small", new Extents(4, 4, 4), 78_336);
+    LARGE("large", new Extents(4, 8, 8), 56_832, 20),
+    SMALL("small", new Extents(4, 4, 4), 78_336, 7);
 
     private final String suffix;
     private final Extents extents;
     private final int sharedBytes;
+    private final int cost;
 
-    Tile(String suffix, Extents extents, int sharedBytes) {
+    /**
+     * A tile.
+     *
+     * @param cost time of a block, in units of their own: a quarter of the products, each of which
+     *     loads 1.4 times as much from shared memory
+     */
+    Tile(String suffix, Extents extents, int sharedBytes, int cost) {
       this.suffix = suffix;
       this.extents = extents;
       this.sharedBytes = sharedBytes;
+      this.cost = cost;
     }
 
     long count(Product p) {
@@ -61,6 +69,10 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
 
     long blocks(Product p) {
       return count(p) * Math.ceilDiv(p.outChannels(), COLUMNS);
+    }
+
+    long cost(Product p, int multiprocessors) {
+      return Math.ceilDiv(blocks(p), multiprocessors) * cost;
     }
   }
 
@@ -139,15 +151,12 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
 
   /** The same with an epilogue. */
   void forward(Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape) {
-    run(
-        new Product(
-            x, weight, epilogue, y, grid, shape.inChannels(), shape.outChannels(), false));
+    run(new Product(x, weight, epilogue, y, grid, shape.inChannels(), shape.outChannels(), false));
   }
 
   @Override
   public void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
-    run(
-        new Product(dy, weight, NOTHING, dx, grid, shape.outChannels(), shape.inChannels(), true));
+    run(new Product(dy, weight, NOTHING, dx, grid, shape.outChannels(), shape.inChannels(), true));
   }
 
   @Override
@@ -223,7 +232,10 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
   }
 
   private void tiled(Product p) {
-    Tile tile = Tile.LARGE.blocks(p) >= multiprocessors ? Tile.LARGE : Tile.SMALL;
+    Tile tile =
+        Tile.LARGE.cost(p, multiprocessors) <= Tile.SMALL.cost(p, multiprocessors)
+            ? Tile.LARGE
+            : Tile.SMALL;
     long packed = packed(p, COLUMNS / PAIR);
     Splits splits = Splits.of(tile.blocks(p), p.chunks(), multiprocessors, Long.MAX_VALUE);
     try (var _ = context.scopes().open()) {
