@@ -13,6 +13,8 @@
 // - An access to memory that is not mapped ends the launch with the address, not the process. Where
 //   the compiler checks alignment, bounds and overflow (-fsanitize with traps), so do these.
 // - A lane that exchanges with one that is gone, or not in the mask, gets ones in every bit.
+// - A copy to shared memory that a thread begins and waits for later is there at once, or, where
+//   threads take turns from the last to the first, when it is waited for, and never without that.
 // - ENTRY(name, ...) makes host_NAME, which emulation::launch serves.
 #pragma once
 
@@ -22,7 +24,9 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <condition_variable>
 #include <cstdint>
@@ -81,6 +85,7 @@ constexpr int kMaxThreads = 1024;
 constexpr int kLanes = 32;
 constexpr size_t kStackBytes = 64 << 10;
 constexpr size_t kMaxStaticSharedBytes = 48 << 10;
+constexpr size_t kExchangedBytes = 32;
 constexpr unsigned long kPatience = 1000000;  // switches without progress that mean a deadlock
 
 #if !defined(__x86_64__)
@@ -129,9 +134,21 @@ inline void make_fiber(Fiber* fiber, char* stack, size_t bytes, void (*function)
 }
 
 struct Warp {
-  alignas(16) unsigned char exchanged[2][kLanes][16];
+  alignas(16) unsigned char exchanged[2][kLanes][kExchangedBytes];
   unsigned given_in[2][kLanes];  // generation after that in which a lane gave its value
   unsigned arrived, live, generation;
+};
+
+/// Copies of 16 bytes that a thread has begun and not waited for.
+struct Copies {
+  struct Copy {
+    void* to;
+    const void* from;  // null for zeros
+    unsigned group;
+  };
+  Copy* begun;
+  int count, capacity;
+  unsigned group;  // that the next copy belongs to
 };
 
 using Call = void (*)(void* kernel, void** arguments);
@@ -146,6 +163,7 @@ struct Block {
   bool done[kMaxThreads];
   dim3 index[kMaxThreads];
   Warp warps[kMaxThreads / kLanes];
+  Copies copies[kMaxThreads];
   char* dynamic;
   size_t dynamic_capacity;
   void* kernel;
@@ -295,7 +313,7 @@ inline void warp_barrier(unsigned mask) {
 /// The value that lane source of this warp gave; full of ones if it gave none.
 template <typename T>
 inline T exchange(unsigned mask, T value, int source) {
-  static_assert(sizeof(T) <= 16);
+  static_assert(sizeof(T) <= kExchangedBytes);
   Block* b = place.block;
   Warp& warp = b->warps[b->current / kLanes];
   const unsigned now = warp.generation + 1;
@@ -312,6 +330,85 @@ inline T exchange(unsigned mask, T value, int source) {
     memset(&result, 0xff, sizeof result);
   }
   return result;
+}
+
+/// What each lane of a warp gave; until this lane exchanges again.
+template <typename T>
+class Given {
+ public:
+  Given(const Warp& warp, unsigned when, int lane) : warp_(warp), when_(when), lane_(lane) {}
+
+  int lane() const { return lane_; }
+
+  /// What a lane gave; full of ones if it gave nothing.
+  const T& of(int lane) const {
+    static const auto nothing = [] {
+      alignas(T) std::array<unsigned char, sizeof(T)> ones;
+      ones.fill(0xff);
+      return std::bit_cast<T>(ones);
+    }();
+    return warp_.given_in[when_ & 1][lane] == when_
+               ? *reinterpret_cast<const T*>(warp_.exchanged[when_ & 1][lane])
+               : nothing;
+  }
+
+ private:
+  const Warp& warp_;
+  const unsigned when_;
+  const int lane_;
+};
+
+/// Gives a value to all lanes of this warp and gets theirs.
+template <typename T>
+inline Given<T> exchange_all(const T& value) {
+  Block* b = place.block;
+  const Warp& warp = b->warps[b->current / kLanes];
+  const unsigned now = warp.generation + 1;
+  const int lane = b->current % kLanes;
+  exchange(~0u, value, lane);
+  return Given<T>(warp, now, lane);
+}
+
+inline void carry_out(const Copies::Copy& copy) {
+  if (copy.from == nullptr) {
+    *static_cast<uint4*>(copy.to) = make_uint4(0, 0, 0, 0);
+  } else {
+    *static_cast<uint4*>(copy.to) = *static_cast<const uint4*>(copy.from);
+  }
+}
+
+/// Begins a copy of 16 bytes, or of zeros from nowhere.
+inline void begin_copy(void* to, const void* from) {
+  Block* b = place.block;
+  Copies& copies = b->copies[b->current];
+  const Copies::Copy copy = {to, from, copies.group};
+  if (!b->backwards) {
+    carry_out(copy);
+    return;
+  }
+  if (copies.count == copies.capacity) {
+    copies.capacity = 2 * copies.capacity + 16;
+    copies.begun = static_cast<Copies::Copy*>(
+        realloc(copies.begun, copies.capacity * sizeof(Copies::Copy)));
+  }
+  copies.begun[copies.count++] = copy;
+}
+
+inline void end_copy_group() {
+  Block* b = place.block;
+  b->copies[b->current].group++;
+}
+
+/// Waits for the copies of all groups that this thread ended but for the last ones.
+inline void wait_for_copies(unsigned pending) {
+  Block* b = place.block;
+  Copies& copies = b->copies[b->current];
+  int done = 0;
+  while (done < copies.count && copies.begun[done].group + pending < copies.group) {
+    carry_out(copies.begun[done++]);
+  }
+  std::copy(copies.begun + done, copies.begun + copies.count, copies.begun);
+  copies.count -= done;
 }
 
 inline void fiber_main() {
@@ -414,6 +511,8 @@ inline void run_block(Launch& launch, long number) {
   poison_shared_memory();
   for (int t = 0; t < b->threads; t++) {
     b->done[t] = false;
+    b->copies[t].count = 0;
+    b->copies[t].group = 0;
     b->index[t] = {t % extent.x, t / extent.x % extent.y, t / (extent.x * extent.y)};
     // stacks begin at different cache lines
     make_fiber(&b->fibers[t], b->stacks + kStackBytes * t, kStackBytes - (t % 61) * 128,

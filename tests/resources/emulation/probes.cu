@@ -1,5 +1,5 @@
 // Kernels that show what an emulated device does; tests only.
-#include "common.cuh"
+#include "mma.cuh"
 
 /// Each kind of argument, as numbers.
 ENTRY(probe_arguments, 32, const float* buffer, const float* none, int small, long long large,
@@ -97,4 +97,69 @@ ENTRY(probe_gone, 32, float* y) {
   y[threadIdx.x] = -1.0f;
   if (threadIdx.x == 31) return;
   y[threadIdx.x] = __shfl_down_sync(kAllLanes, static_cast<float>(threadIdx.x), 1);
+}
+
+/// c += a b by one warp, a (16, 16) and b (16, 8) and c (16, 8) row after row. The lanes' registers
+/// are filled by the definition of their layout.
+ENTRY(probe_multiply_add, 32, const bfloat16* a, const bfloat16* b, float* c) {
+  const int group = threadIdx.x / 4;
+  const int quarter = threadIdx.x % 4;
+  const auto pair = [](bfloat16 lower, bfloat16 upper) {
+    return lower.bits | static_cast<unsigned>(upper.bits) << 16;
+  };
+  unsigned left[4];
+  for (int i = 0; i < 4; i++) {
+    const bfloat16* const from = a + (group + i % 2 * 8) * 16 + quarter * 2 + i / 2 * 8;
+    left[i] = pair(from[0], from[1]);
+  }
+  unsigned right[2];
+  for (int i = 0; i < 2; i++) {
+    const bfloat16* const from = b + (quarter * 2 + i * 8) * 8 + group;
+    right[i] = pair(from[0], from[8]);
+  }
+  float sums[4];
+  for (int i = 0; i < 4; i++) sums[i] = c[(group + i / 2 * 8) * 8 + quarter * 2 + i % 2];
+  multiply_add(sums, left, right[0], right[1]);
+  for (int i = 0; i < 4; i++) c[(group + i / 2 * 8) * 8 + quarter * 2 + i % 2] = sums[i];
+}
+
+/// The four registers of each lane after it loaded the four matrices that lie in x behind each
+/// other; the rows of each in reverse, if asked for.
+ENTRY(probe_matrices, 32, const bfloat16* x, int transposed, int reversed, unsigned* y) {
+  __shared__ uint4 rows[32];
+  rows[threadIdx.x] = reinterpret_cast<const uint4*>(x)[threadIdx.x];
+  __syncthreads();
+  const int row = reversed ? threadIdx.x ^ 7 : threadIdx.x;
+  unsigned matrices[4];
+  if (transposed) {
+    load_matrices_transposed(matrices, rows + row);
+  } else {
+    load_matrices(matrices, rows + row);
+  }
+  rows[threadIdx.x] = make_uint4(0, 0, 0, 0);  // after the whole warp has read
+  for (int i = 0; i < 4; i++) y[i * 32 + threadIdx.x] = matrices[i];
+}
+
+/// Copies what each of three groups reads, 32 times four values, and stores each behind a wait for
+/// it and a barrier; of the second group, the upper half is not there. Without waiting, if asked
+/// for.
+ENTRY(probe_copies, 32, const float* x, float* y, int waiting) {
+  __shared__ uint4 copied[3][32];
+  const uint4* const from = reinterpret_cast<const uint4*>(x);
+  const int thread = threadIdx.x;
+  for (int group = 0; group < 3; group++) {
+    copy_16_bytes(&copied[group][thread], from + group * 32 + thread, group != 1 || thread < 16);
+    end_copy_group();
+  }
+  uint4* const to = reinterpret_cast<uint4*>(y);
+  const auto store = [&](int group) {
+    __syncthreads();
+    to[group * 32 + thread] = copied[group][thread ^ 1];
+  };
+  if (waiting) wait_for_copies<2>();
+  store(0);
+  if (waiting) wait_for_copies<1>();
+  store(1);
+  if (waiting) wait_for_copies<0>();
+  store(2);
 }

@@ -12,6 +12,7 @@ import java.util.Set;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.unetrpp.backend.Backend;
@@ -96,18 +97,38 @@ class GoldenNetworkTest {
     }
   }
 
-  /** Relative errors of 1e-2, and half as much again in the heads that only training needs. */
   @ParameterizedTest(name = "{0}")
   @ValueSource(strings = {"synapse-tiny", "acdc-tiny", "lung-tiny", "tumor-tiny"})
   void logitsOnCudaInBfloat16AreCloseToThePublishedOnes(String name) {
     assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
     try (Backend backend = EmulatedCuda.open(DType.BFLOAT16)) {
-      Map<String, Double> errors = run(backend, Golden.read(name)).ofLogits();
-      assertThat(errors)
-          .hasSize(3)
-          .allSatisfy((head, error) ->
-              assertThat(error).isLessThan(head.startsWith("out1") ? 1e-2 : 1.5e-2));
+      requireLogitsCloseToThePublishedOnes(backend, name);
     }
+  }
+
+  /** All but the convolutions of 4 channels are on tensor cores. */
+  @ParameterizedTest(name = "{0}, backwards {1}")
+  @CsvSource({
+    "synapse-tiny, false",
+    "synapse-tiny, true",
+    "acdc-tiny, false",
+    "lung-tiny, true",
+    "tumor-tiny, false"
+  })
+  void logitsOnTensorCoresAreCloseToThePublishedOnes(String name, boolean backwards) {
+    assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
+    try (Backend backend = EmulatedCuda.openOnTensorCores(backwards)) {
+      requireLogitsCloseToThePublishedOnes(backend, name);
+    }
+  }
+
+  /** Relative errors of 1e-2, and half as much again in the heads that only training needs. */
+  private static void requireLogitsCloseToThePublishedOnes(Backend backend, String name) {
+    Map<String, Double> errors = run(backend, Golden.read(name)).ofLogits();
+    assertThat(errors)
+        .hasSize(3)
+        .allSatisfy(
+            (head, error) -> assertThat(error).isLessThan(head.startsWith("out1") ? 1e-2 : 1.5e-2));
   }
 
   private enum Missing {

@@ -14,20 +14,37 @@ import org.unetrpp.memory.HostMemory;
  * What launchers share, on a device that the processor plays; closing it fails if memory is left.
  */
 final class EmulatedContext implements AutoCloseable {
+  private static final long MEMORY = 1L << 30;
+
   private final EmulatedDriver driver;
   private final DeviceMemory memory;
   private final CudaContext context;
 
   @MustBeClosed
   EmulatedContext(long totalBytes) {
-    driver = new EmulatedDriver(totalBytes);
+    this(new EmulatedDriver(totalBytes));
+  }
+
+  /**
+   * The same with an order of threads.
+   *
+   * @param backwards whether threads take turns from the last to the first
+   */
+  @MustBeClosed
+  EmulatedContext(boolean backwards) {
+    this(new EmulatedDriver(MEMORY, backwards));
+  }
+
+  @MustBeClosed
+  private EmulatedContext(EmulatedDriver driver) {
+    this.driver = driver;
     memory = DeviceMemory.unpooled(driver);
     context = new CudaContext(driver, driver.createStream(), memory);
   }
 
   @MustBeClosed
   EmulatedContext() {
-    this(1L << 30);
+    this(MEMORY);
   }
 
   CudaContext context() {

@@ -4,11 +4,14 @@ import com.google.errorprone.annotations.MustBeClosed;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.TrainingBoxes;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
+import org.unetrpp.backend.cuda.driver.CudaException;
 import org.unetrpp.backend.cuda.driver.JcudaDriver;
+import org.unetrpp.backend.cuda.driver.Precision;
 import org.unetrpp.memory.DType;
 
 /**
@@ -51,10 +54,51 @@ public final class EmulatedCuda {
    * @param backwards whether an emulated device's threads take turns from the last to the first
    */
   @MustBeClosed
-  @SuppressWarnings("MustBeClosedChecker") // the backend closes the driver
   public static CudaBackend open(DType computeType, boolean backwards) {
+    return open(computeType, backwards, Providers.own());
+  }
+
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the backend closes the driver
+  private static CudaBackend open(DType computeType, boolean backwards, Providers providers) {
     CudaDriver driver = GPU == null ? new EmulatedDriver(MEMORY, backwards) : poisonedGpu();
-    return new CudaBackend(driver, computeType, DeviceMemory.unpooled(driver));
+    return new CudaBackend(driver, computeType, DeviceMemory.unpooled(driver), providers);
+  }
+
+  /**
+   * The same in bfloat16, with all convolutions on tensor cores that they can compute; one that
+   * differs from what other kernels compute fails the test.
+   */
+  @MustBeClosed
+  public static CudaBackend openOnTensorCores(boolean backwards) {
+    Providers providers =
+        new Providers(
+            new Missing<>(),
+            new Missing<>(),
+            true,
+            Precision.FLOAT32,
+            Optional::empty,
+            line -> {
+              throw new AssertionError(line);
+            });
+    System.setProperty(Providers.CONVOLUTIONS, TensorConvolutions.NAME);
+    try {
+      return open(DType.BFLOAT16, backwards, providers);
+    } finally {
+      System.clearProperty(Providers.CONVOLUTIONS);
+    }
+  }
+
+  private record Missing<L>() implements Providers.Opener<L> {
+    @Override
+    public L open(CudaDriver driver, CudaDriver.Stream stream) {
+      throw new CudaException(missing());
+    }
+
+    @Override
+    public String missing() {
+      return "an emulated device has no libraries";
+    }
   }
 
   /**

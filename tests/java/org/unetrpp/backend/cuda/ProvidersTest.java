@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -45,7 +47,12 @@ class ProvidersTest {
 
   private Providers both() {
     return new Providers(
-        (_, _) -> cudnn, (_, _) -> cublas, Precision.FLOAT32, () -> Optional.of(folder), log::add);
+        (_, _) -> cudnn,
+        (_, _) -> cublas,
+        true,
+        Precision.FLOAT32,
+        () -> Optional.of(folder),
+        log::add);
   }
 
   @Test
@@ -112,7 +119,8 @@ class ProvidersTest {
             return "libcudnn.so.9 was not found";
           }
         };
-    return new Providers(missing, (_, _) -> cublas, Precision.FLOAT32, Optional::empty, log::add);
+    return new Providers(
+        missing, (_, _) -> cublas, false, Precision.FLOAT32, Optional::empty, log::add);
   }
 
   @Test
@@ -145,6 +153,7 @@ class ProvidersTest {
             (_, _) -> {
               throw new CudaException("cublasCreate: code 1");
             },
+            false,
             Precision.FLOAT32,
             () -> Optional.of(folder),
             log::add);
@@ -195,6 +204,76 @@ class ProvidersTest {
     Buffer buffer = backend.scopes().allocate(DType.FLOAT32, count);
     backend.upload(values, buffer);
     return buffer;
+  }
+
+  /** Without a library, and where nothing is measured. */
+  @Test
+  void tensorCoresComputeWhatTheyCanWhereTheyAreAskedFor() {
+    System.setProperty(Providers.CONVOLUTIONS, "tensor");
+    try (CudaBackend backend = new CudaBackend(new EmulatedDriver(1L << 28), DType.BFLOAT16)) {
+      CudaContext context = backend.context();
+      requireSameBytes(backend, new TensorConvolutions(context), 16);
+      requireSameBytes(backend, new OwnConvolutions(context), 12);
+    }
+  }
+
+  private static void requireSameBytes(CudaBackend backend, Convolutions as, int channels) {
+    Grid grid = new Grid(2, new Extents(3, 4, 5));
+    ConvolutionWork work =
+        new ConvolutionWork(
+            Direction.FORWARD,
+            DType.BFLOAT16,
+            Precision.FLOAT32,
+            grid,
+            Convolution.same3(channels, channels));
+    try (var _ = backend.scopes().open()) {
+      Work.Trial<Convolutions> trial = work.trial(new RandomValues(backend.context()));
+      Buffer y = trial.output();
+      trial.run(backend.convolutions(), y);
+      Buffer expected = trial.output();
+      trial.run(as, expected);
+      assertThat(backend.download(y)).containsExactly(backend.download(expected));
+    }
+  }
+
+  @Test
+  void measuringComparesOwnKernelsTensorCoresAndCudnn() throws IOException {
+    ConvolutionWork work =
+        new ConvolutionWork(
+            Direction.FORWARD,
+            DType.BFLOAT16,
+            Precision.FLOAT32,
+            new Grid(1, Extents.cube(4)),
+            Convolution.same3(8, 8));
+    try (EmulatedContext emulated = new EmulatedContext();
+        Providers.Opened opened = both().open(emulated.context());
+        var _ = emulated.context().scopes().open()) {
+      Work.Trial<Convolutions> trial = work.trial(new RandomValues(emulated.context()));
+      trial.run(opened.convolutions(), trial.output());
+    }
+    String name = "emulated-device-tensor-1-cudnn-91600-cublas-130100-float32.json";
+    assertThat(Files.readString(folder.resolve(name)))
+        .contains("\"own\"", "\"tensor\"", "\"cudnn\"")
+        .contains("\"problems\": {}");
+    assertThat(log).isEmpty();
+  }
+
+  @Test
+  void tensorCoresAreNotUsedWhereNothingIsMeasured() {
+    try (EmulatedContext emulated = new EmulatedContext();
+        Providers.Opened opened = Providers.own().open(emulated.context())) {
+      assertThat(opened.convolutions()).isInstanceOf(OwnConvolutions.class);
+    }
+  }
+
+  @Test
+  void cudnnIsNotOpenedWhereTensorCoresAreAskedFor() {
+    System.setProperty(Providers.CONVOLUTIONS, "tensor");
+    try (EmulatedContext emulated = new EmulatedContext();
+        Providers.Opened opened = both().open(emulated.context())) {
+      assertThat(opened.convolutions().name()).isEqualTo("measured");
+      assertThat(opened.libraries()).hasSize(1); // cuBLAS
+    }
   }
 
   /** The whole way of a convolution: tried, compared, kept in the file of these versions. */

@@ -25,11 +25,21 @@ final class Twin implements AutoCloseable {
   private final MemoryScope referenceScope;
   private final Random random = new Random(23);
 
-  /** With activations of a type. */
+  /** With activations of a type, and the order of threads that goes with it. */
+  @MustBeClosed
+  Twin(DType type) {
+    this(type, type == DType.BFLOAT16);
+  }
+
+  /**
+   * With activations of a type.
+   *
+   * @param backwards whether an emulated device's threads take turns from the last to the first
+   */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // close closes them
-  Twin(DType type) {
-    device = EmulatedCuda.open(type);
+  Twin(DType type, boolean backwards) {
+    device = EmulatedCuda.open(type, backwards);
     deviceScope = device.scopes().open();
     referenceScope = reference.scopes().open();
   }

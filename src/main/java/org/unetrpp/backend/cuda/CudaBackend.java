@@ -73,8 +73,7 @@ public final class CudaBackend implements Backend {
     this(driver, computeType, memory, Providers.own());
   }
 
-  private CudaBackend(
-      CudaDriver driver, DType computeType, DeviceMemory memory, Providers providers) {
+  CudaBackend(CudaDriver driver, DType computeType, DeviceMemory memory, Providers providers) {
     if (computeType != DType.FLOAT32 && computeType != DType.BFLOAT16) {
       throw new IllegalArgumentException("compute type is " + computeType);
     }

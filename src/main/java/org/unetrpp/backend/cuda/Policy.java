@@ -1,5 +1,7 @@
 package org.unetrpp.backend.cuda;
 
+import java.util.Arrays;
+
 /** How a provider is chosen. */
 enum Policy {
   /** Own kernels always. */
@@ -10,14 +12,14 @@ enum Policy {
   MEASURED;
 
   /**
-   * What a system property asks for: {@code own}, the name of the library, or {@code measured},
-   * which is also meant where it is not set.
+   * What a system property asks for: {@code own}, the name of a library, or {@code measured}, which
+   * is also meant where it is not set.
    *
    * @throws IllegalArgumentException if it is none of these
    */
-  static Policy of(String property, String library) {
+  static Policy of(String property, String... libraries) {
     String value = System.getProperty(property, "measured");
-    if (value.equals(library)) {
+    if (Arrays.asList(libraries).contains(value)) {
       return LIBRARY;
     }
     return switch (value) {
@@ -25,7 +27,14 @@ enum Policy {
       case "measured" -> MEASURED;
       default ->
           throw new IllegalArgumentException(
-              "%s is '%s', expected own, %s or measured".formatted(property, value, library));
+              "%s is '%s', expected own, %s or measured"
+                  .formatted(property, value, String.join(", ", libraries)));
     };
+  }
+
+  /** Whether a system property lets a library compute: by its name, or where it is the quickest. */
+  static boolean allows(String property, String library) {
+    String value = System.getProperty(property, "measured");
+    return value.equals(library) || value.equals("measured");
   }
 }

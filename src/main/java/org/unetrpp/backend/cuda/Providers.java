@@ -22,16 +22,21 @@ import org.unetrpp.backend.cuda.natives.PrivateFolder;
 import org.unetrpp.memory.DeviceMemoryException;
 
 /**
- * Who computes convolutions and matrix products: own kernels, or NVIDIA's libraries where they are
- * quicker. The system property {@value #CONVOLUTIONS} says {@code own}, {@code cudnn} or {@code
- * measured}, {@value #PRODUCTS} says {@code own}, {@code cublas} or {@code measured}.
+ * Who computes convolutions and matrix products: own kernels that compute everything, or own
+ * kernels for tensor cores and NVIDIA's libraries where they are quicker. The system property
+ * {@value #CONVOLUTIONS} says {@code own}, {@code tensor}, {@code cudnn} or {@code measured},
+ * {@value #PRODUCTS} says {@code own}, {@code cublas} or {@code measured}.
  */
 public final class Providers {
   static final String CONVOLUTIONS = "unetrpp.cuda.convolutions";
   static final String PRODUCTS = "unetrpp.cuda.products";
 
+  private static final String CUDNN = "cudnn";
+  private static final String CUBLAS = "cublas";
+
   private final Opener<Cudnn> cudnn;
   private final Opener<Cublas> cublas;
+  private final boolean tensorCores;
   private final Precision precision;
   private final Supplier<Optional<Path>> folder;
   private final Consumer<String> log;
@@ -59,25 +64,33 @@ public final class Providers {
   /**
    * Providers.
    *
+   * @param tensorCores whether own kernels for tensor cores take part where convolutions are
+   *     measured
    * @param folder keeps what was measured for the next run, if there is one
    * @param log takes what may surprise, a line each
    */
   Providers(
       Opener<Cudnn> cudnn,
       Opener<Cublas> cublas,
+      boolean tensorCores,
       Precision precision,
       Supplier<Optional<Path>> folder,
       Consumer<String> log) {
     this.cudnn = cudnn;
     this.cublas = cublas;
+    this.tensorCores = tensorCores;
     this.precision = precision;
     this.folder = folder;
     this.log = log;
   }
 
-  /** Own kernels for everything. */
+  /**
+   * Own kernels for everything, and nothing measured: those for tensor cores where {@value
+   * #CONVOLUTIONS} asks for them.
+   */
   public static Providers own() {
-    return new Providers(new None<>(), new None<>(), Precision.FLOAT32, Optional::empty, _ -> {});
+    return new Providers(
+        new None<>(), new None<>(), false, Precision.FLOAT32, Optional::empty, _ -> {});
   }
 
   /**
@@ -93,6 +106,7 @@ public final class Providers {
         new OnThisMachine<>(
             CudaLibrary.CUBLAS,
             (driver, stream) -> new JcudaCublas(driver, jcuda(stream), precision)),
+        true,
         precision,
         () ->
             PrivateFolder.lasting(
@@ -150,28 +164,36 @@ public final class Providers {
 
   /** Opens the libraries; without one that fails, which is said. */
   Opened open(CudaContext context) {
-    Policy convolutionPolicy = Policy.of(CONVOLUTIONS, "cudnn");
-    Policy productPolicy = Policy.of(PRODUCTS, "cublas");
-    Cudnn openedCudnn = open("cuDNN", cudnn, convolutionPolicy, context);
-    Cublas openedCublas = open("cuBLAS", cublas, productPolicy, context);
-    ChoiceTable table = table(context, openedCudnn, openedCublas);
+    Policy convolutionPolicy = Policy.of(CONVOLUTIONS, TensorConvolutions.NAME, CUDNN);
+    Policy productPolicy = Policy.of(PRODUCTS, CUBLAS);
+    boolean withTensorCores =
+        Policy.allows(CONVOLUTIONS, TensorConvolutions.NAME)
+            && (tensorCores || convolutionPolicy == Policy.LIBRARY);
+    Cudnn openedCudnn =
+        Policy.allows(CONVOLUTIONS, CUDNN)
+            ? open("cuDNN", cudnn, convolutionPolicy, context)
+            : null;
+    Cublas openedCublas =
+        Policy.allows(PRODUCTS, CUBLAS) ? open("cuBLAS", cublas, productPolicy, context) : null;
+    ChoiceTable table = table(context, withTensorCores, openedCudnn, openedCublas);
     Stopwatch stopwatch = new EventStopwatch(context.driver(), context.stream());
 
     List<Library<?, ?>> libraries = new ArrayList<>();
-    Convolutions convolutions = new OwnConvolutions(context);
+    List<Library<Convolutions, ConvolutionWork>> competitors = new ArrayList<>();
+    if (withTensorCores) {
+      competitors.add(new TensorConvolutions(context));
+    }
     if (openedCudnn != null) {
       var library = new CudnnConvolutions(context, openedCudnn, precision, table);
       libraries.add(library);
+      competitors.add(library);
+    }
+    Convolutions convolutions = new OwnConvolutions(context);
+    if (!competitors.isEmpty()) {
       convolutions =
           new MeasuredConvolutions(
               new ProviderChoice<>(
-                  context,
-                  convolutionPolicy,
-                  convolutions,
-                  List.of(library),
-                  stopwatch,
-                  table,
-                  log),
+                  context, convolutionPolicy, convolutions, competitors, stopwatch, table, log),
               precision);
     }
     MatrixProducts products = new OwnMatrixProducts(context);
@@ -188,9 +210,6 @@ public final class Providers {
   }
 
   private <L> @Nullable L open(String name, Opener<L> opener, Policy policy, CudaContext context) {
-    if (policy == Policy.OWN) {
-      return null;
-    }
     String missing = opener.missing();
     if (missing != null) {
       if (policy == Policy.LIBRARY) { // else it is one of the many machines without
@@ -207,18 +226,22 @@ public final class Providers {
   }
 
   private ChoiceTable table(
-      CudaContext context, @Nullable Cudnn openedCudnn, @Nullable Cublas openedCublas) {
-    Optional<Path> keeping =
-        openedCudnn == null && openedCublas == null ? Optional.empty() : folder.get();
+      CudaContext context,
+      boolean withTensorCores,
+      @Nullable Cudnn openedCudnn,
+      @Nullable Cublas openedCublas) {
+    boolean chooses = withTensorCores || openedCudnn != null || openedCublas != null;
+    Optional<Path> keeping = chooses ? folder.get() : Optional.empty();
     if (keeping.isEmpty()) {
       return ChoiceTable.inMemory();
     }
     String device =
         context.driver().device().name().toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]+", "-");
     String name =
-        "%s-cudnn-%s-cublas-%s-%s.json"
+        "%s-tensor-%s-cudnn-%s-cublas-%s-%s.json"
             .formatted(
                 device,
+                withTensorCores ? TensorConvolutions.VERSION : "none",
                 openedCudnn == null ? "none" : openedCudnn.version(),
                 openedCublas == null ? "none" : openedCublas.version(),
                 precision.label());
