@@ -93,7 +93,7 @@ class MatrixInstructionsTest {
             int row = transposed ? inner : outer;
             int column = transposed ? outer : inner;
             int at = matrix * 64 + (reversed ? 7 - row : row) * 8 + column;
-            assertThat(BFloat16.toFloat((short) (pair >>> 16 * i))).isEqualTo(x[at]);
+            assertThat(BFloat16.toFloat((short) (pair >>> (16 * i)))).isEqualTo(x[at]);
           }
         }
       }
