@@ -1,6 +1,7 @@
 // Convolution of volumes with any kernel, stride and zero padding, and its gradients.
 //
 //   y[b, v, n] = bias[n] + sum_{t, c} x[b, v stride - padding + t, c] weight[n, c, t]
+//   or, with an epilogue, leaky_relu(that + addend[b, v, n])
 //   dx[b, u, c] = sum_{t, n} dy[b, (u + padding - t) / stride, n] weight[n, c, t]
 //   dweight[n, c, t] += sum_{b, v} dy[b, v, n] x[b, v stride - padding + t, c]
 //   dbias[n] += sum_{b, v} dy[b, v, n]
@@ -24,9 +25,9 @@
 //                          channels, wide: 64 x 32; 4 x 4 sums a thread. backward_data_gather: the
 //                          same where dx reads dy with a stride. grid = (tiles of voxels, tiles of
 //                          channels, splits), block = 128.
-//          merge           adds up the splits of either: where there are fewer tiles than fill
-//                          the device, blocks share a tile and divide its terms. A thread for
-//                          each value.
+//          Where there are fewer tiles than fill the device, blocks share a tile and divide its
+//          terms: splits. The last of them to come adds up what all have left in partials, by
+//          the order of the splits; tickets has a zero for each tile, before and after.
 //          backward_weights_tiled   3x3x3, stride 1, padding 1. A block has 16 x 16 channels and
 //                          all taps, and walks over its share of 4x4x8 tiles of voxels, x with a
 //                          halo. A thread has 3 taps along W x 4 x 4 channels.
@@ -62,9 +63,9 @@ struct Geometry {
 
 template <typename T, int kTileDepth, int kTileHeight, int kTileWidth, int kColumns>
 __device__ void forward_tiled(const T* __restrict__ x, const float* __restrict__ weight,
-                              const float* __restrict__ bias, T* y, float* partials, int batch,
-                              Extents extents, int in_channels, int out_channels, int padded,
-                              int chunks_per_split) {
+                              const Epilogue<T>& epilogue, T* y, float* partials, unsigned* tickets,
+                              int batch, Extents extents, int in_channels, int out_channels,
+                              int padded, int chunks_per_split) {
   static_assert(kTileDepth * kTileHeight * kColumns / 4 == kThreads, "a thread for each run");
   constexpr int kHaloHeight = kTileHeight + 2;
   constexpr int kHaloWidth = kTileWidth + 2;
@@ -178,28 +179,32 @@ __device__ void forward_tiled(const T* __restrict__ x, const float* __restrict__
   const int at_h = first_h + h;
   const int column = first_column + quad * 4;
   const int count = out_channels - column;
-  if (at_d >= extents.d || at_h >= extents.h || count <= 0) return;
+  const int width =
+      at_d < extents.d && at_h < extents.h && count > 0 ? extents.w - first_w : 0;  // of the run
   const long long line = ((item + at_d) * extents.h + at_h) * extents.w;
+  const long long to = (line + first_w) * out_channels + column;
+  const bool in_fours = out_channels % 4 == 0;
   if (partials != nullptr) {
     const long long voxels = static_cast<long long>(batch) * extents.d * extents.h * extents.w;
-    partials += blockIdx.z * voxels * out_channels;
+    float* const own = partials + blockIdx.z * voxels * out_channels + to;
+#pragma unroll
+    for (int i = 0; i < kTileWidth; i++) {
+      if (i < width) store_up_to_four(own + i * out_channels, totals[i], count, in_fours);
+    }
+    if (!comes_last(tickets + blockIdx.y * gridDim.x + blockIdx.x, gridDim.z)) return;
+    clear(totals);
+    for (unsigned split = 0; split < gridDim.z; split++) {
+      const float* const other = partials + split * voxels * out_channels + to;
+#pragma unroll
+      for (int i = 0; i < kTileWidth; i++) {
+        if (i < width) add_up_to_four(other + i * out_channels, count, in_fours, totals[i]);
+      }
+    }
   }
-  const bool at_once = out_channels % 4 == 0 && is_aligned(y);
+  const bool at_once = in_fours && is_aligned(y);
 #pragma unroll
   for (int i = 0; i < kTileWidth; i++) {
-    if (first_w + i >= extents.w) break;
-    const long long to = (line + first_w + i) * out_channels + column;
-    if (partials != nullptr) {
-      store_up_to_four(partials + to, totals[i], count, out_channels % 4 == 0);
-    } else {
-      if (bias != nullptr) {
-#pragma unroll
-        for (int j = 0; j < 4; j++) {
-          if (j < count) totals[i][j] += bias[column + j];
-        }
-      }
-      store_up_to_four(y + to, totals[i], count, at_once);
-    }
+    if (i < width) epilogue.store(y, to + i * out_channels, column, totals[i], count, at_once);
   }
 }
 
@@ -246,9 +251,9 @@ __device__ __forceinline__ int4 origin_of(Digits voxel, const Geometry& g, int c
 
 template <typename T, int kRows, int kColumns, bool kBackward>
 __device__ void forward_gather(const T* __restrict__ x, const float* __restrict__ weight,
-                               const float* __restrict__ bias, T* y, float* partials,
-                               long long rows, const Geometry g, int in_channels, int out_channels,
-                               int padded, int steps_per_split) {
+                               const Epilogue<T>& epilogue, T* y, float* partials,
+                               unsigned* tickets, long long rows, const Geometry g, int in_channels,
+                               int out_channels, int padded, int steps_per_split) {
   static_assert(kRows * kColumns / 16 == kThreads, "a thread for 4 x 4 sums");
   constexpr int kPitch = kRows + 4;
   __shared__ float4 left_quads[kDepth * kPitch / 4];
@@ -316,37 +321,30 @@ __device__ void forward_gather(const T* __restrict__ x, const float* __restrict_
 
   const int column = first_column + my_column;
   const int count = out_channels - column;
-  if (count <= 0) return;
-  const bool at_once = out_channels % 4 == 0 && is_aligned(y);
+  const long long height = count > 0 ? rows - first_row - my_row : 0;  // of this thread's rows
+  const long long to = (first_row + my_row) * out_channels + column;
+  const bool in_fours = out_channels % 4 == 0;
+  if (partials != nullptr) {
+    float* const own = partials + blockIdx.z * rows * out_channels + to;
 #pragma unroll
-  for (int i = 0; i < 4; i++) {
-    const long long row = first_row + my_row + i;
-    if (row >= rows) break;
-    const long long to = row * out_channels + column;
-    if (partials != nullptr) {
-      store_up_to_four(partials + blockIdx.z * rows * out_channels + to, totals[i], count,
-                       out_channels % 4 == 0);
-    } else {
-      if (bias != nullptr) {
+    for (int i = 0; i < 4; i++) {
+      if (i < height) store_up_to_four(own + i * out_channels, totals[i], count, in_fours);
+    }
+    if (!comes_last(tickets + blockIdx.y * gridDim.x + blockIdx.x, gridDim.z)) return;
+    clear(totals);
+    for (unsigned split = 0; split < gridDim.z; split++) {
+      const float* const other = partials + split * rows * out_channels + to;
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
-          if (j < count) totals[i][j] += bias[column + j];
-        }
+      for (int i = 0; i < 4; i++) {
+        if (i < height) add_up_to_four(other + i * out_channels, count, in_fours, totals[i]);
       }
-      store_up_to_four(y + to, totals[i], count, at_once);
     }
   }
-}
-
-template <typename T>
-__device__ void merge(const float* __restrict__ partials, const float* __restrict__ bias, T* y,
-                      long long values, int splits, int channels) {
-  const long long i = thread_in_grid();
-  if (i >= values) return;
-  float sum = 0.0f;
-  for (int split = 0; split < splits; split++) sum += partials[split * values + i];
-  if (bias != nullptr) sum += bias[i % channels];
-  y[i] = from_float<T>(sum);
+  const bool at_once = in_fours && is_aligned(y);
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    if (i < height) epilogue.store(y, to + i * out_channels, column, totals[i], count, at_once);
+  }
 }
 
 // ---- gradients of the weights -----------------------------------------------------------------
@@ -586,12 +584,12 @@ __device__ void backward_weights_gather(const T* __restrict__ x, const T* __rest
 
 #define FORWARD_TILED(size, tile_depth, tile_height, tile_width, columns, suffix, T)            \
   ENTRY_BLOCKS(convolution_forward_tiled_##size##_##suffix, 128, 4, const T* x,                 \
-               const float* weight, const float* bias, T* y, float* partials, int batch,        \
-               int depth, int height, int width, int in_channels, int out_channels, int padded, \
-               int chunks_per_split) {                                                          \
+               const float* weight, const float* bias, const T* addend, float slope, T* y,      \
+               float* partials, unsigned* tickets, int batch, int depth, int height, int width, \
+               int in_channels, int out_channels, int padded, int chunks_per_split) {           \
     forward_tiled<T, tile_depth, tile_height, tile_width, columns>(                             \
-        x, weight, bias, y, partials, batch, {depth, height, width}, in_channels, out_channels, \
-        padded, chunks_per_split);                                                              \
+        x, weight, {bias, addend, slope}, y, partials, tickets, batch, {depth, height, width},  \
+        in_channels, out_channels, padded, chunks_per_split);                                   \
   }
 
 #define GEOMETRY_PARAMETERS                                                                       \
@@ -610,12 +608,13 @@ __device__ void backward_weights_gather(const T* __restrict__ x, const T* __rest
 
 #define FORWARD_GATHER(name, rows_per_tile, columns, backward, suffix, T)                     \
   ENTRY_BLOCKS(convolution_##name##_##suffix, 128, 5, const T* x, const float* weight,        \
-               const float* bias, T* y, float* partials, long long rows, GEOMETRY_PARAMETERS, \
-               int in_channels, int out_channels, int padded, int steps_per_split) {          \
+               const float* bias, const T* addend, float slope, T* y, float* partials,        \
+               unsigned* tickets, long long rows, GEOMETRY_PARAMETERS, int in_channels,       \
+               int out_channels, int padded, int steps_per_split) {                           \
     const Geometry geometry = GEOMETRY;                                                       \
-    forward_gather<T, rows_per_tile, columns, backward>(x, weight, bias, y, partials, rows,   \
-                                                        geometry, in_channels, out_channels,  \
-                                                        padded, steps_per_split);             \
+    forward_gather<T, rows_per_tile, columns, backward>(                                      \
+        x, weight, {bias, addend, slope}, y, partials, tickets, rows, geometry, in_channels,  \
+        out_channels, padded, steps_per_split);                                               \
   }
 
 #define CONVOLUTION(suffix, T)                                                                     \
@@ -624,10 +623,6 @@ __device__ void backward_weights_gather(const T* __restrict__ x, const T* __rest
   FORWARD_GATHER(forward_gather_narrow, 128, 16, false, suffix, T)                                 \
   FORWARD_GATHER(forward_gather_wide, 64, 32, false, suffix, T)                                    \
   FORWARD_GATHER(backward_data_gather, 64, 32, true, suffix, T)                                    \
-  ENTRY(convolution_merge_##suffix, 256, const float* partials, const float* bias, T* y,           \
-        long long values, int splits, int channels) {                                              \
-    merge<T>(partials, bias, y, values, splits, channels);                                         \
-  }                                                                                                \
   ENTRY_BLOCKS(convolution_backward_weights_tiled_##suffix, 144, 3, const T* x, const T* dy,       \
                float* partials, long long partial_stride, int batch, int depth, int height,        \
                int width, int in_channels, int out_channels, int tiles_per_split, int with_bias) { \

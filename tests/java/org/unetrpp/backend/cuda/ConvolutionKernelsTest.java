@@ -16,6 +16,7 @@ import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.cuda.Twin.Pair;
 import org.unetrpp.grid.Extents;
+import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
 
 /** The kernels of convolutions on an emulated device, against the reference. */
@@ -152,6 +153,32 @@ class ConvolutionKernelsTest {
       }
       twin.assertSame(y);
       twin.assertSame(withBias);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}: {1}")
+  @MethodSource("cases")
+  void whatFollowsIsPartOfTheConvolution(DType type, Case c) {
+    try (Twin twin = new Twin(type)) {
+      Pair x = c.activations(twin, c.inputs());
+      Pair weight = twin.parameters(c.weights());
+      Pair bias = twin.parameters(c.shape.outChannels());
+      Pair addend = c.activations(twin, c.outputs());
+      Pair activated = c.room(twin, c.outputs());
+      Pair added = c.room(twin, c.outputs());
+      Convolutions own = twin.device().convolutions();
+      Epilogue leaky = new Epilogue(bias.device(), null, 0.01);
+      own.forward(x.device(), weight.device(), leaky, activated.device(), c.grid, c.shape);
+      Epilogue all = new Epilogue(bias.device(), addend.device(), 0.25);
+      own.forward(x.device(), weight.device(), all, added.device(), c.grid, c.shape);
+
+      Buffer y = added.reference();
+      twin.reference()
+          .convolution(x.reference(), weight.reference(), bias.reference(), y, c.grid, c.shape);
+      twin.reference().leakyRelu(y, activated.reference(), 0.01);
+      twin.reference().add(y, addend.reference(), y);
+      twin.reference().leakyRelu(y, y, 0.25);
+      twin.assertSame(activated, added);
     }
   }
 

@@ -10,9 +10,9 @@ import org.unetrpp.memory.Buffer;
  * float32.
  */
 interface Convolutions extends Provider {
-  /** As {@link org.unetrpp.backend.Backend#convolution}. */
+  /** As {@link org.unetrpp.backend.Backend#convolution}, with what follows it. */
   void forward(
-      Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape);
+      Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape);
 
   /** As {@link org.unetrpp.backend.TrainingPrimitives#convolutionBackwardData}. */
   void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape);

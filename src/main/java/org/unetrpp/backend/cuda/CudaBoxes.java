@@ -8,13 +8,17 @@ import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.HeadOutput;
 import org.unetrpp.backend.HeadParameters;
 import org.unetrpp.backend.PairedAttentionParameters;
+import org.unetrpp.backend.ResidualBlockParameters;
 import org.unetrpp.backend.UpsampleParameters;
+import org.unetrpp.backend.cuda.BatchNormKernels.Folded;
 import org.unetrpp.memory.Buffer;
 
 /**
  * The boxes with attention as kernels of its own, where those take its sizes, and with what follows
- * a convolution in the passes that have to be: normalization, residual and LeakyReLU are one, a
- * skip is added and classes come first where they are written. The probe is shown what exists.
+ * a convolution in the passes that have to be: batch normalization is part of the weights, bias,
+ * residual and LeakyReLU are done where a convolution is written; instance normalization, residual
+ * and LeakyReLU are one pass; a skip is added and classes come first where they are written. The
+ * probe is shown what exists.
  */
 final class CudaBoxes extends ComposedBoxes {
   private final CudaBackend cuda;
@@ -32,6 +36,50 @@ final class CudaBoxes extends ComposedBoxes {
       attention.forward(x, p, y, batch);
     } else {
       super.pairedAttention(x, p, y, batch);
+    }
+  }
+
+  @Override
+  public void residualBlock(
+      Buffer x, ResidualBlockParameters p, @Nullable Buffer skip, Buffer y, Grid grid) {
+    if (p.norm1() instanceof ChannelNorm.Batch norm1
+        && p.norm2() instanceof ChannelNorm.Batch norm2
+        && p.shortcut() == null
+        && (p.tail() == null || skip != null)) {
+      batchNormBlock(x, p, norm1, norm2, skip, y, grid);
+    } else {
+      super.residualBlock(x, p, skip, y, grid);
+    }
+  }
+
+  private void batchNormBlock(
+      Buffer x,
+      ResidualBlockParameters p,
+      ChannelNorm.Batch norm1,
+      ChannelNorm.Batch norm2,
+      @Nullable Buffer skip,
+      Buffer y,
+      Grid grid) {
+    int channels = p.outChannels();
+    double slope = ResidualBlockParameters.SLOPE;
+    Convolution shape = Convolution.same3(p.inChannels(), channels);
+    Folded first = cuda.batchNorm().folded(p.weight1(), norm1, ChannelNorm.EPSILON);
+    Folded second = cuda.batchNorm().folded(p.weight2(), norm2, ChannelNorm.EPSILON);
+    Convolutions convolutions = cuda.convolutions();
+    try (var _ = cuda.scopes().open()) {
+      Buffer hidden = cuda.scopes().allocate(y.dtype(), y.elements());
+      Epilogue activated = new Epilogue(first.bias(), null, slope);
+      convolutions.forward(x, first.weight(), activated, hidden, grid, shape);
+      ResidualBlockParameters.Tail tail = p.tail();
+      Buffer z = tail == null ? y : cuda.scopes().allocate(y.dtype(), y.elements());
+      Epilogue added = new Epilogue(second.bias(), x, slope);
+      convolutions.forward(hidden, second.weight(), added, z, grid, shape);
+      show(p.name(), z, channels);
+      if (tail != null) {
+        Epilogue last = new Epilogue(tail.bias(), skip, 1);
+        Convolution pointwise = Convolution.pointwise(channels, channels);
+        convolutions.forward(z, tail.weight(), last, y, grid, pointwise);
+      }
     }
   }
 

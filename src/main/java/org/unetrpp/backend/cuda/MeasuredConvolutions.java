@@ -26,8 +26,8 @@ final class MeasuredConvolutions implements Convolutions {
 
   @Override
   public void forward(
-      Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
-    provider(Direction.FORWARD, x, y, grid, shape).forward(x, weight, bias, y, grid, shape);
+      Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape) {
+    provider(Direction.FORWARD, x, y, grid, shape).forward(x, weight, epilogue, y, grid, shape);
   }
 
   @Override

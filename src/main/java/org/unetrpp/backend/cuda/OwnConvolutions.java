@@ -12,7 +12,6 @@ import org.unetrpp.memory.Buffer;
 final class OwnConvolutions implements Convolutions {
   private static final String FILE = "convolution";
   private static final int THREADS = 128;
-  private static final int MERGE_THREADS = 256;
 
   /** Channels of a chunk of the tiled kernels. */
   private static final int CHUNK = 8;
@@ -84,7 +83,7 @@ final class OwnConvolutions implements Convolutions {
   private record Product(
       Buffer x,
       Buffer weight,
-      @Nullable Buffer bias,
+      Epilogue epilogue,
       Buffer y,
       int batch,
       int inChannels,
@@ -112,10 +111,10 @@ final class OwnConvolutions implements Convolutions {
 
   @Override
   public void forward(
-      Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
+      Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape) {
     int in = shape.inChannels();
     int out = shape.outChannels();
-    Product product = new Product(x, weight, bias, y, grid.batch(), in, out, false);
+    Product product = new Product(x, weight, epilogue, y, grid.batch(), in, out, false);
     Extents extents = grid.extents();
     if (shape.equals(Convolution.same3(in, out))) {
       tiled(product, extents);
@@ -129,7 +128,7 @@ final class OwnConvolutions implements Convolutions {
   public void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
     int in = shape.inChannels();
     int out = shape.outChannels();
-    Product product = new Product(dy, weight, null, dx, grid.batch(), out, in, true);
+    Product product = new Product(dy, weight, Epilogue.NONE, dx, grid.batch(), out, in, true);
     Extents extents = grid.extents();
     if (shape.equals(Convolution.same3(in, out))) {
       tiled(product, extents);
@@ -162,10 +161,9 @@ final class OwnConvolutions implements Convolutions {
           CudaContext.entry("convolution_forward_tiled_" + tile.suffix, p.x()),
           LaunchGeometry.blocks(tiles, THREADS)
               .grid(Math.toIntExact(tiles), columnTiles, splits.count()),
-          start(p, packed, partials)
+          start(p, packed, partials, tiles * columnTiles)
               .ints(p.batch(), extents.depth(), extents.height(), extents.width())
               .ints(p.inChannels(), p.outChannels(), padded, splits.steps()));
-      merge(p, partials, splits);
     }
   }
 
@@ -192,7 +190,7 @@ final class OwnConvolutions implements Convolutions {
     Splits splits = splits(tiles * columnTiles, Math.ceilDiv(terms, GATHERED_TERMS));
     try (var _ = context.scopes().open()) {
       Buffer partials = partials(p, splits);
-      KernelArguments arguments = start(p, packed, partials).longs(rows);
+      KernelArguments arguments = start(p, packed, partials, tiles * columnTiles).longs(rows);
       context.launch(
           FILE,
           CudaContext.entry(gather.entry, p.x()),
@@ -200,7 +198,6 @@ final class OwnConvolutions implements Convolutions {
               .grid(Math.toIntExact(tiles), columnTiles, splits.count()),
           geometry(arguments, in, out, shape)
               .ints(p.inChannels(), p.outChannels(), padded, splits.steps()));
-      merge(p, partials, splits);
     }
   }
 
@@ -219,8 +216,16 @@ final class OwnConvolutions implements Convolutions {
     return splits.count() == 1 ? null : context.floats(splits.count() * p.y().elements());
   }
 
-  private KernelArguments start(Product p, long packed, @Nullable Buffer partials) {
-    return context.arguments(p.x()).longs(packed).buffers(p.bias(), p.y(), partials);
+  private KernelArguments start(
+      Product p, long packed, @Nullable Buffer partials, long allTiles) {
+    Epilogue epilogue = p.epilogue();
+    return context
+        .arguments(p.x())
+        .longs(packed)
+        .buffers(epilogue.bias(), epilogue.addend())
+        .floats((float) epilogue.slope())
+        .buffers(p.y(), partials)
+        .longs(partials == null ? 0 : context.tickets(allTiles));
   }
 
   private static KernelArguments geometry(
@@ -231,19 +236,6 @@ final class OwnConvolutions implements Convolutions {
         .ints(shape.kernel().toArray())
         .ints(shape.stride().toArray())
         .ints(shape.padding().toArray());
-  }
-
-  private void merge(Product p, @Nullable Buffer partials, Splits splits) {
-    if (partials != null) {
-      context.launch(
-          FILE,
-          CudaContext.entry("convolution_merge", p.y()),
-          LaunchGeometry.threadEach(p.y().elements(), MERGE_THREADS),
-          context
-              .arguments(partials, p.bias(), p.y())
-              .longs(p.y().elements())
-              .ints(splits.count(), p.outChannels()));
-    }
   }
 
   @Override
