@@ -14,6 +14,23 @@ interface Convolutions extends Provider {
   void forward(
       Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape);
 
+  /**
+   * As {@link org.unetrpp.backend.Backend#convolution}, with the statistics of {@code y} where they
+   * can be taken on the way.
+   *
+   * @return whether they were taken
+   */
+  default boolean forward(
+      Buffer x,
+      Buffer weight,
+      GroupStatistics statistics,
+      Buffer y,
+      Grid grid,
+      Convolution shape) {
+    forward(x, weight, Epilogue.NONE, y, grid, shape);
+    return false;
+  }
+
   /** As {@link org.unetrpp.backend.TrainingPrimitives#convolutionBackwardData}. */
   void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape);
 

@@ -8,6 +8,7 @@ import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.HeadOutput;
 import org.unetrpp.backend.HeadParameters;
 import org.unetrpp.backend.PairedAttentionParameters;
+import org.unetrpp.backend.PatchEmbeddingParameters;
 import org.unetrpp.backend.ResidualBlockParameters;
 import org.unetrpp.backend.UpsampleParameters;
 import org.unetrpp.backend.cuda.BatchNormKernels.Folded;
@@ -31,6 +32,37 @@ final class CudaBoxes extends ComposedBoxes {
   }
 
   @Override
+  public void patchEmbedding(Buffer x, PatchEmbeddingParameters p, Buffer y, Grid grid) {
+    Convolution shape = p.convolution();
+    int channels = shape.outChannels();
+    Grid patches = grid.dividedBy(shape.stride());
+    GroupNormKernels norm = cuda.groupNorm();
+    try (var _ = cuda.scopes().open()) {
+      Buffer coefficients = norm.coefficients(grid.batch(), channels);
+      GroupStatistics statistics =
+          new GroupStatistics(coefficients, p.gamma(), p.groups(), ChannelNorm.EPSILON);
+      measured(x, p.weight(), statistics, y, grid, patches, shape);
+      show(p.name() + ".0.conv", y, channels);
+      norm.apply(y, coefficients, p.beta(), null, 1, y, patches, channels);
+      show(p.name() + ".1", y, channels);
+    }
+  }
+
+  /** A convolution and the statistics of its result. */
+  private void measured(
+      Buffer x,
+      Buffer weight,
+      GroupStatistics statistics,
+      Buffer y,
+      Grid grid,
+      Grid outputs,
+      Convolution shape) {
+    if (!cuda.convolutions().forward(x, weight, statistics, y, grid, shape)) {
+      cuda.groupNorm().measure(y, statistics, outputs, shape.outChannels());
+    }
+  }
+
+  @Override
   public void pairedAttention(Buffer x, PairedAttentionParameters p, Buffer y, int batch) {
     if (PairedAttentionKernels.take(p)) {
       attention.forward(x, p, y, batch);
@@ -47,6 +79,10 @@ final class CudaBoxes extends ComposedBoxes {
         && p.shortcut() == null
         && (p.tail() == null || skip != null)) {
       batchNormBlock(x, p, norm1, norm2, skip, y, grid);
+    } else if (p.norm1() instanceof ChannelNorm.Instance
+        && p.norm2() instanceof ChannelNorm.Instance
+        && p.tail() == null) {
+      instanceBlock(x, p, y, grid);
     } else {
       super.residualBlock(x, p, skip, y, grid);
     }
@@ -80,6 +116,42 @@ final class CudaBoxes extends ComposedBoxes {
         Convolution pointwise = Convolution.pointwise(channels, channels);
         convolutions.forward(z, tail.weight(), last, y, grid, pointwise);
       }
+    }
+  }
+
+  private void instanceBlock(Buffer x, ResidualBlockParameters p, Buffer y, Grid grid) {
+    int in = p.inChannels();
+    int out = p.outChannels();
+    double slope = ResidualBlockParameters.SLOPE;
+    GroupNormKernels norm = cuda.groupNorm();
+    try (var _ = cuda.scopes().open()) {
+      Buffer coefficients = norm.coefficients(grid.batch(), out);
+      GroupStatistics statistics =
+          new GroupStatistics(coefficients, null, out, ChannelNorm.EPSILON);
+      Buffer hidden = cuda.scopes().allocate(y.dtype(), y.elements());
+      measured(x, p.weight1(), statistics, hidden, grid, grid, Convolution.same3(in, out));
+      show(p.name() + ".conv1", hidden, out);
+      norm.apply(hidden, coefficients, null, null, slope, hidden, grid, out);
+      Buffer residual = x;
+      Buffer shortcut = p.shortcut();
+      if (shortcut == null) {
+        measured(hidden, p.weight2(), statistics, y, grid, grid, Convolution.same3(out, out));
+        show(p.name() + ".conv2", y, out);
+      } else {
+        Buffer ofShortcut = norm.coefficients(grid.batch(), out);
+        measured(hidden, p.weight2(), statistics, y, grid, grid, Convolution.same3(out, out));
+        show(p.name() + ".conv2", y, out);
+        residual = hidden; // no longer needed
+        GroupStatistics statisticsOfShortcut =
+            new GroupStatistics(ofShortcut, null, out, ChannelNorm.EPSILON);
+        measured(
+            x, shortcut, statisticsOfShortcut, residual, grid, grid, Convolution.pointwise(in, out));
+        show(p.name() + ".conv3", residual, out);
+        norm.apply(residual, ofShortcut, null, null, 1, residual, grid, out);
+        show(p.name() + ".norm3", residual, out);
+      }
+      norm.apply(y, coefficients, null, residual, slope, y, grid, out);
+      show(p.name(), y, out);
     }
   }
 

@@ -31,6 +31,18 @@ final class MeasuredConvolutions implements Convolutions {
   }
 
   @Override
+  public boolean forward(
+      Buffer x,
+      Buffer weight,
+      GroupStatistics statistics,
+      Buffer y,
+      Grid grid,
+      Convolution shape) {
+    return provider(Direction.FORWARD, x, y, grid, shape)
+        .forward(x, weight, statistics, y, grid, shape);
+  }
+
+  @Override
   public void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
     provider(Direction.BACKWARD_DATA, dx, dy, grid, shape)
         .backwardData(dy, weight, dx, grid, shape);

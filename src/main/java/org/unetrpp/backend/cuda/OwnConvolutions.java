@@ -36,6 +36,9 @@ final class OwnConvolutions implements Convolutions {
    */
   private static final long MOST_PARTIALS = (64L << 20) / Float.BYTES;
 
+  /** Count, mean and squared deviations. */
+  private static final long MOMENT_FLOATS = 3;
+
   /** Blocks for each multiprocessor that splitting aims at. */
   private static final int FORWARD_BLOCKS = 2;
 
@@ -84,11 +87,33 @@ final class OwnConvolutions implements Convolutions {
       Buffer x,
       Buffer weight,
       Epilogue epilogue,
+      @Nullable GroupStatistics statistics,
       Buffer y,
       int batch,
       int inChannels,
       int outChannels,
-      boolean backward) {}
+      boolean backward) {
+    /** A forward pass. */
+    Product(
+        Buffer x,
+        Buffer weight,
+        Epilogue epilogue,
+        @Nullable GroupStatistics statistics,
+        Buffer y,
+        Grid grid,
+        Convolution shape) {
+      this(
+          x,
+          weight,
+          epilogue,
+          statistics,
+          y,
+          grid.batch(),
+          shape.inChannels(),
+          shape.outChannels(),
+          false);
+    }
+  }
 
   private final CudaContext context;
   private final PackedWeights weights;
@@ -112,25 +137,51 @@ final class OwnConvolutions implements Convolutions {
   @Override
   public void forward(
       Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape) {
-    int in = shape.inChannels();
-    int out = shape.outChannels();
-    Product product = new Product(x, weight, epilogue, y, grid.batch(), in, out, false);
+    forward(new Product(x, weight, epilogue, null, y, grid, shape), grid.extents(), shape);
+  }
+
+  @Override
+  public boolean forward(
+      Buffer x,
+      Buffer weight,
+      GroupStatistics statistics,
+      Buffer y,
+      Grid grid,
+      Convolution shape) {
     Extents extents = grid.extents();
-    if (shape.equals(Convolution.same3(in, out))) {
+    boolean taken =
+        isTiled(shape)
+            || grid.batch() == 1
+            || shape.output(extents).voxels() % gather(shape).rows == 0; // no tile of two items
+    Product product =
+        new Product(x, weight, Epilogue.NONE, taken ? statistics : null, y, grid, shape);
+    forward(product, extents, shape);
+    return taken;
+  }
+
+  private void forward(Product product, Extents extents, Convolution shape) {
+    if (isTiled(shape)) {
       tiled(product, extents);
     } else {
-      Gather gather = out <= Gather.NARROW.columns ? Gather.NARROW : Gather.WIDE;
-      gathered(product, gather, extents, shape.output(extents), shape);
+      gathered(product, gather(shape), extents, shape.output(extents), shape);
     }
+  }
+
+  private static boolean isTiled(Convolution shape) {
+    return shape.equals(Convolution.same3(shape.inChannels(), shape.outChannels()));
+  }
+
+  private static Gather gather(Convolution shape) {
+    return shape.outChannels() <= Gather.NARROW.columns ? Gather.NARROW : Gather.WIDE;
   }
 
   @Override
   public void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
     int in = shape.inChannels();
     int out = shape.outChannels();
-    Product product = new Product(dy, weight, Epilogue.NONE, dx, grid.batch(), out, in, true);
+    Product product = new Product(dy, weight, Epilogue.NONE, null, dx, grid.batch(), out, in, true);
     Extents extents = grid.extents();
-    if (shape.equals(Convolution.same3(in, out))) {
+    if (isTiled(shape)) {
       tiled(product, extents);
     } else if (shape.equals(Convolution.patches(in, out, shape.kernel()))
         && extents.divisibleBy(shape.stride())) {
@@ -161,7 +212,7 @@ final class OwnConvolutions implements Convolutions {
           CudaContext.entry("convolution_forward_tiled_" + tile.suffix, p.x()),
           LaunchGeometry.blocks(tiles, THREADS)
               .grid(Math.toIntExact(tiles), columnTiles, splits.count()),
-          start(p, packed, partials, tiles * columnTiles)
+          start(p, packed, partials, tiles, columnTiles)
               .ints(p.batch(), extents.depth(), extents.height(), extents.width())
               .ints(p.inChannels(), p.outChannels(), padded, splits.steps()));
     }
@@ -190,7 +241,7 @@ final class OwnConvolutions implements Convolutions {
     Splits splits = splits(tiles * columnTiles, Math.ceilDiv(terms, GATHERED_TERMS));
     try (var _ = context.scopes().open()) {
       Buffer partials = partials(p, splits);
-      KernelArguments arguments = start(p, packed, partials, tiles * columnTiles).longs(rows);
+      KernelArguments arguments = start(p, packed, partials, tiles, columnTiles).longs(rows);
       context.launch(
           FILE,
           CudaContext.entry(gather.entry, p.x()),
@@ -217,7 +268,28 @@ final class OwnConvolutions implements Convolutions {
   }
 
   private KernelArguments start(
-      Product p, long packed, @Nullable Buffer partials, long allTiles) {
+      Product p, long packed, @Nullable Buffer partials, long tiles, int columnTiles) {
+    GroupStatistics statistics = p.statistics();
+    long splitTickets = partials == null ? 0 : tiles * columnTiles;
+    if (statistics == null) {
+      long tickets = splitTickets == 0 ? 0 : context.tickets(splitTickets);
+      return start(p, packed, partials, tickets).longs(0, 0, 0, 0).ints(0, 0, 0).floats(0);
+    }
+    int channels = p.outChannels();
+    int tilesOfItem = Math.toIntExact(tiles / p.batch());
+    int group = Math.toIntExact(Math.round(Math.ceil(Math.sqrt(tilesOfItem))));
+    long groups = (long) p.batch() * columnTiles * Math.ceilDiv(tilesOfItem, group);
+    long tickets = context.tickets(splitTickets + p.batch() + groups);
+    Buffer moments = context.floats(MOMENT_FLOATS * tiles * channels);
+    return start(p, packed, partials, tickets)
+        .buffers(moments, statistics.gamma(), statistics.coefficients())
+        .longs(tickets + splitTickets * Integer.BYTES)
+        .ints(tilesOfItem, group, channels / statistics.groups())
+        .floats((float) statistics.epsilon());
+  }
+
+  private KernelArguments start(
+      Product p, long packed, @Nullable Buffer partials, long tickets) {
     Epilogue epilogue = p.epilogue();
     return context
         .arguments(p.x())
@@ -225,7 +297,7 @@ final class OwnConvolutions implements Convolutions {
         .buffers(epilogue.bias(), epilogue.addend())
         .floats((float) epilogue.slope())
         .buffers(p.y(), partials)
-        .longs(partials == null ? 0 : context.tickets(allTiles));
+        .longs(tickets);
   }
 
   private static KernelArguments geometry(
