@@ -31,15 +31,16 @@ __device__ __forceinline__ void batch_norm_forward(const T* x, const float* gamm
                                                    float epsilon, float slope) {
   const RowWalk<V> walk(rows, chunk, channels);
   if (!walk.works) return;
-  float center[V], scale[V], shift[V];
+  Scaling<V> scaling;
+  float shift[V];
 #pragma unroll
   for (int v = 0; v < V; v++) {
     const int c = walk.channel + v;
-    center[v] = mean[c];
-    scale[v] = gamma[c] * rsqrtf(variance[c] + epsilon);
+    scaling.mean[v] = mean[c];
+    scaling.scale[v] = gamma[c] * rsqrtf(variance[c] + epsilon);
     shift[v] = beta[c];
   }
-  normalize_rows(x, residual, y, center, scale, shift, slope, channels, walk);
+  normalize_rows(x, scaling, shift, residual, Scaling<V>::of(nullptr), y, slope, channels, walk);
 }
 
 }  // namespace

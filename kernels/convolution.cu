@@ -1,7 +1,8 @@
 // Convolution of volumes with any kernel, stride and zero padding, and its gradients.
 //
 //   y[b, v, n] = bias[n] + sum_{t, c} x[b, v stride - padding + t, c] weight[n, c, t]
-//   or, with an epilogue, leaky_relu(that + addend[b, v, n])
+//   or, with an epilogue, leaky_relu(that + addend[b, v, n]);
+//   instead of x, with a prologue, leaky_relu((x - mean[b, c]) scale[b, c]), which tiled has
 //   dx[b, u, c] = sum_{t, n} dy[b, (u + padding - t) / stride, n] weight[n, c, t]
 //   dweight[n, c, t] += sum_{b, v} dy[b, v, n] x[b, v stride - padding + t, c]
 //   dbias[n] += sum_{b, v} dy[b, v, n]
@@ -182,10 +183,11 @@ __device__ __forceinline__ void take_moments(const float (&values)[kRun][4], int
 // ---- y and dx of 3x3x3 ------------------------------------------------------------------------
 
 template <typename T, int kTileDepth, int kTileHeight, int kTileWidth, int kColumns>
-__device__ void forward_tiled(const T* __restrict__ x, const float* __restrict__ weight,
-                              const Epilogue<T>& epilogue, const Statistics& statistics, T* y,
-                              float* partials, unsigned* tickets, int batch, Extents extents, int in_channels, int out_channels,
-                              int padded, int chunks_per_split) {
+__device__ void forward_tiled(const T* __restrict__ x, const Prologue& prologue,
+                              const float* __restrict__ weight, const Epilogue<T>& epilogue,
+                              const Statistics& statistics, T* y, float* partials,
+                              unsigned* tickets, int batch, Extents extents, int in_channels,
+                              int out_channels, int padded, int chunks_per_split) {
   static_assert(kTileDepth * kTileHeight * kColumns / 4 == kThreads, "a thread for each run");
   constexpr int kHaloHeight = kTileHeight + 2;
   constexpr int kHaloWidth = kTileWidth + 2;
@@ -223,6 +225,8 @@ __device__ void forward_tiled(const T* __restrict__ x, const float* __restrict__
                ? (((item + at_d) * extents.h + at_h) * extents.w + at_w) * in_channels
                : -1LL;
   };
+  const float2* const coefficients =
+      prologue.coefficients == nullptr ? nullptr : prologue.coefficients + tile.first * in_channels;
   const auto place = [](int voxel) { return voxel / kHaloWidth * kPitch + voxel % kHaloWidth; };
 
   float totals[kTileWidth][4] = {};
@@ -238,8 +242,13 @@ __device__ void forward_tiled(const T* __restrict__ x, const float* __restrict__
         const int voxel = i / quads;
         const int c = i % quads * 4;
         const long long from = source(voxel);
-        const float4 four = from < 0 ? make_float4(0.0f, 0.0f, 0.0f, 0.0f)
-                                     : load_four(x + from + first_channel + c);
+        float4 four = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        if (from >= 0) {
+          four = load_four(x + from + first_channel + c);
+          if (coefficients != nullptr) {
+            four = prologue.apply(four, coefficients + first_channel + c);
+          }
+        }
         float* const to = halo + c * kPlane + place(voxel);
         to[0] = four.x;
         to[kPlane] = four.y;
@@ -251,7 +260,14 @@ __device__ void forward_tiled(const T* __restrict__ x, const float* __restrict__
         const int voxel = i / channels;
         const int c = i % channels;
         const long long from = source(voxel);
-        halo[c * kPlane + place(voxel)] = from < 0 ? 0.0f : to_float(x[from + first_channel + c]);
+        float value = 0.0f;
+        if (from >= 0) {
+          value = to_float(x[from + first_channel + c]);
+          if (coefficients != nullptr) {
+            value = prologue.apply(value, coefficients[first_channel + c]);
+          }
+        }
+        halo[c * kPlane + place(voxel)] = value;
       }
     }
     for (int i = thread; i < kTaps * kChunk * kQuads; i += kThreads) {
@@ -720,13 +736,14 @@ __device__ void backward_weights_gather(const T* __restrict__ x, const T* __rest
 
 #define FORWARD_TILED(size, tile_depth, tile_height, tile_width, columns, suffix, T)            \
   ENTRY_BLOCKS(convolution_forward_tiled_##size##_##suffix, 128, 4, const T* x,                 \
-               const float* weight, const float* bias, const T* addend, float slope, T* y,      \
-               float* partials, unsigned* tickets, STATISTICS_PARAMETERS, int batch, int depth, \
-               int height, int width, int in_channels, int out_channels, int padded,            \
-               int chunks_per_split) {                                                          \
+               const float2* input_coefficients, float input_slope, const float* weight,        \
+               const float* bias, const T* addend, float slope, T* y, float* partials,          \
+               unsigned* tickets, STATISTICS_PARAMETERS, int batch, int depth, int height,      \
+               int width, int in_channels, int out_channels, int padded, int chunks_per_split) {\
     forward_tiled<T, tile_depth, tile_height, tile_width, columns>(                             \
-        x, weight, {bias, addend, slope}, STATISTICS, y, partials, tickets, batch,              \
-        {depth, height, width}, in_channels, out_channels, padded, chunks_per_split);           \
+        x, {input_coefficients, input_slope}, weight, {bias, addend, slope}, STATISTICS, y,     \
+        partials, tickets, batch, {depth, height, width}, in_channels, out_channels, padded,    \
+        chunks_per_split);                                                                      \
   }
 
 #define GEOMETRY_PARAMETERS                                                                       \

@@ -52,6 +52,23 @@ __device__ __forceinline__ void store_up_to_four(T* to, const float (&values)[4]
   }
 }
 
+/// What a convolution reads instead of x: leaky_relu((x - mean) * scale), which padding is not.
+struct Prologue {
+  const float2* coefficients;  // (items, channels) of (mean, scale), or null for x itself
+  float slope;
+
+  __device__ __forceinline__ float apply(float value, const float2& own) const {
+    const float scaled = (value - own.x) * own.y;
+    return scaled > 0.0f ? scaled : slope * scaled;
+  }
+
+  /// Four neighboring channels.
+  __device__ __forceinline__ float4 apply(const float4& x, const float2* own) const {
+    return make_float4(apply(x.x, own[0]), apply(x.y, own[1]), apply(x.z, own[2]),
+                       apply(x.w, own[3]));
+  }
+};
+
 /// What a convolution makes of its sums: y = leaky_relu(sum + bias + addend).
 template <typename T>
 struct Epilogue {

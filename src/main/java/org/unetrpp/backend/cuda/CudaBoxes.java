@@ -17,8 +17,9 @@ import org.unetrpp.memory.Buffer;
 /**
  * The boxes with attention as kernels of its own, where those take its sizes, and with what follows
  * a convolution in the passes that have to be: batch normalization is part of the weights, bias,
- * residual and LeakyReLU are done where a convolution is written; instance normalization, residual
- * and LeakyReLU are one pass; a skip is added and classes come first where they are written. The
+ * residual and LeakyReLU are done where a convolution is written; the statistics of other norms are
+ * taken there, and applied where the next convolution reads, or in one pass with residual and
+ * LeakyReLU; a skip is added and classes come first where they are written. The
  * probe is shown what exists.
  */
 final class CudaBoxes extends ComposedBoxes {
@@ -41,9 +42,9 @@ final class CudaBoxes extends ComposedBoxes {
       Buffer coefficients = norm.coefficients(grid.batch(), channels);
       GroupStatistics statistics =
           new GroupStatistics(coefficients, p.gamma(), p.groups(), ChannelNorm.EPSILON);
-      measured(x, p.weight(), statistics, y, grid, patches, shape);
+      measured(x, null, p.weight(), statistics, y, grid, patches, shape);
       show(p.name() + ".0.conv", y, channels);
-      norm.apply(y, coefficients, p.beta(), null, 1, y, patches, channels);
+      norm.apply(y, coefficients, p.beta(), null, null, 1, y, patches, channels);
       show(p.name() + ".1", y, channels);
     }
   }
@@ -51,13 +52,14 @@ final class CudaBoxes extends ComposedBoxes {
   /** A convolution and the statistics of its result. */
   private void measured(
       Buffer x,
+      @Nullable Prologue prologue,
       Buffer weight,
       GroupStatistics statistics,
       Buffer y,
       Grid grid,
       Grid outputs,
       Convolution shape) {
-    if (!cuda.convolutions().forward(x, weight, statistics, y, grid, shape)) {
+    if (!cuda.convolutions().forward(x, prologue, weight, statistics, y, grid, shape)) {
       cuda.groupNorm().measure(y, statistics, outputs, shape.outChannels());
     }
   }
@@ -125,34 +127,42 @@ final class CudaBoxes extends ComposedBoxes {
     double slope = ResidualBlockParameters.SLOPE;
     GroupNormKernels norm = cuda.groupNorm();
     try (var _ = cuda.scopes().open()) {
-      Buffer coefficients = norm.coefficients(grid.batch(), out);
-      GroupStatistics statistics =
-          new GroupStatistics(coefficients, null, out, ChannelNorm.EPSILON);
+      GroupStatistics first = instances(grid, out);
       Buffer hidden = cuda.scopes().allocate(y.dtype(), y.elements());
-      measured(x, p.weight1(), statistics, hidden, grid, grid, Convolution.same3(in, out));
+      measured(x, null, p.weight1(), first, hidden, grid, grid, Convolution.same3(in, out));
       show(p.name() + ".conv1", hidden, out);
-      norm.apply(hidden, coefficients, null, null, slope, hidden, grid, out);
-      Buffer residual = x;
-      Buffer shortcut = p.shortcut();
-      if (shortcut == null) {
-        measured(hidden, p.weight2(), statistics, y, grid, grid, Convolution.same3(out, out));
-        show(p.name() + ".conv2", y, out);
+
+      Convolution shape = Convolution.same3(out, out);
+      Prologue prologue = null;
+      if (cuda.convolutions().takesPrologue(hidden, y, grid, shape)) {
+        prologue = new Prologue(first.coefficients(), slope);
       } else {
-        Buffer ofShortcut = norm.coefficients(grid.batch(), out);
-        measured(hidden, p.weight2(), statistics, y, grid, grid, Convolution.same3(out, out));
-        show(p.name() + ".conv2", y, out);
-        residual = hidden; // no longer needed
-        GroupStatistics statisticsOfShortcut =
-            new GroupStatistics(ofShortcut, null, out, ChannelNorm.EPSILON);
-        measured(
-            x, shortcut, statisticsOfShortcut, residual, grid, grid, Convolution.pointwise(in, out));
-        show(p.name() + ".conv3", residual, out);
-        norm.apply(residual, ofShortcut, null, null, 1, residual, grid, out);
-        show(p.name() + ".norm3", residual, out);
+        norm.apply(hidden, first.coefficients(), null, null, null, slope, hidden, grid, out);
       }
-      norm.apply(y, coefficients, null, residual, slope, y, grid, out);
+      GroupStatistics second = instances(grid, out);
+      measured(hidden, prologue, p.weight2(), second, y, grid, grid, shape);
+      show(p.name() + ".conv2", y, out);
+
+      Buffer residual = x;
+      Buffer coefficients = null;
+      if (p.shortcut() != null) {
+        residual = hidden; // no longer needed
+        GroupStatistics third = instances(grid, out);
+        Convolution pointwise = Convolution.pointwise(in, out);
+        measured(x, null, p.shortcut(), third, residual, grid, grid, pointwise);
+        show(p.name() + ".conv3", residual, out);
+        coefficients = third.coefficients();
+      }
+      norm.apply(
+          y, second.coefficients(), null, residual, coefficients, slope, y, grid, out);
       show(p.name(), y, out);
     }
+  }
+
+  /** Room for what instance normalization needs. */
+  private GroupStatistics instances(Grid grid, int channels) {
+    Buffer coefficients = cuda.groupNorm().coefficients(grid.batch(), channels);
+    return new GroupStatistics(coefficients, null, channels, ChannelNorm.EPSILON);
   }
 
   @Override

@@ -77,7 +77,7 @@ final class GroupNormKernels {
     try (var _ = context.scopes().open()) {
       Buffer coefficients = coefficients(chunks.items(), channels);
       measure(partials, chunks, new GroupStatistics(coefficients, gamma, groups, epsilon));
-      apply(x, coefficients, chunks, beta, residual, slope, y);
+      apply(x, coefficients, chunks, beta, residual, null, slope, y);
     }
   }
 
@@ -108,18 +108,23 @@ final class GroupNormKernels {
             .floats((float) statistics.epsilon()));
   }
 
-  /** {@code y = leakyRelu(norm(x) + residual)} with the coefficients of statistics taken before. */
+  /**
+   * {@code y = leakyRelu(norm(x) + residual)} with the coefficients of statistics taken before.
+   *
+   * @param residualCoefficients if the residual is normalized as well, without a shift
+   */
   void apply(
       Buffer x,
       Buffer coefficients,
       @Nullable Buffer beta,
       @Nullable Buffer residual,
+      @Nullable Buffer residualCoefficients,
       double slope,
       Buffer y,
       Grid grid,
       int channels) {
     RowChunks chunks = chunks(grid, channels, x, residual, y);
-    apply(x, coefficients, chunks, beta, residual, slope, y);
+    apply(x, coefficients, chunks, beta, residual, residualCoefficients, slope, y);
   }
 
   private void apply(
@@ -128,6 +133,7 @@ final class GroupNormKernels {
       RowChunks chunks,
       @Nullable Buffer beta,
       @Nullable Buffer residual,
+      @Nullable Buffer residualCoefficients,
       double slope,
       Buffer y) {
     context.launch(
@@ -135,7 +141,7 @@ final class GroupNormKernels {
         CudaContext.entry("group_norm_forward", x),
         chunks.geometry(),
         context
-            .arguments(x, coefficients, beta, residual, y)
+            .arguments(x, coefficients, beta, residual, residualCoefficients, y)
             .longs(chunks.rows())
             .ints(chunks.size(), chunks.columns(), chunks.packs())
             .floats((float) slope));

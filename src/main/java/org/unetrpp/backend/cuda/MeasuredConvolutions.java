@@ -31,15 +31,21 @@ final class MeasuredConvolutions implements Convolutions {
   }
 
   @Override
+  public boolean takesPrologue(Buffer x, Buffer y, Grid grid, Convolution shape) {
+    return provider(Direction.FORWARD, x, y, grid, shape).takesPrologue(x, y, grid, shape);
+  }
+
+  @Override
   public boolean forward(
       Buffer x,
+      @Nullable Prologue prologue,
       Buffer weight,
       GroupStatistics statistics,
       Buffer y,
       Grid grid,
       Convolution shape) {
     return provider(Direction.FORWARD, x, y, grid, shape)
-        .forward(x, weight, statistics, y, grid, shape);
+        .forward(x, prologue, weight, statistics, y, grid, shape);
   }
 
   @Override

@@ -85,6 +85,7 @@ final class OwnConvolutions implements Convolutions {
    */
   private record Product(
       Buffer x,
+      @Nullable Prologue prologue,
       Buffer weight,
       Epilogue epilogue,
       @Nullable GroupStatistics statistics,
@@ -96,6 +97,7 @@ final class OwnConvolutions implements Convolutions {
     /** A forward pass. */
     Product(
         Buffer x,
+        @Nullable Prologue prologue,
         Buffer weight,
         Epilogue epilogue,
         @Nullable GroupStatistics statistics,
@@ -104,6 +106,7 @@ final class OwnConvolutions implements Convolutions {
         Convolution shape) {
       this(
           x,
+          prologue,
           weight,
           epilogue,
           statistics,
@@ -137,12 +140,18 @@ final class OwnConvolutions implements Convolutions {
   @Override
   public void forward(
       Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape) {
-    forward(new Product(x, weight, epilogue, null, y, grid, shape), grid.extents(), shape);
+    forward(new Product(x, null, weight, epilogue, null, y, grid, shape), grid.extents(), shape);
+  }
+
+  @Override
+  public boolean takesPrologue(Buffer x, Buffer y, Grid grid, Convolution shape) {
+    return isTiled(shape);
   }
 
   @Override
   public boolean forward(
       Buffer x,
+      @Nullable Prologue prologue,
       Buffer weight,
       GroupStatistics statistics,
       Buffer y,
@@ -154,7 +163,8 @@ final class OwnConvolutions implements Convolutions {
             || grid.batch() == 1
             || shape.output(extents).voxels() % gather(shape).rows == 0; // no tile of two items
     Product product =
-        new Product(x, weight, Epilogue.NONE, taken ? statistics : null, y, grid, shape);
+        new Product(
+            x, prologue, weight, Epilogue.NONE, taken ? statistics : null, y, grid, shape);
     forward(product, extents, shape);
     return taken;
   }
@@ -179,7 +189,7 @@ final class OwnConvolutions implements Convolutions {
   public void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
     int in = shape.inChannels();
     int out = shape.outChannels();
-    Product product = new Product(dy, weight, Epilogue.NONE, null, dx, grid.batch(), out, in, true);
+    Product product = new Product(dy, null, weight, Epilogue.NONE, null, dx, grid.batch(), out, in, true);
     Extents extents = grid.extents();
     if (isTiled(shape)) {
       tiled(product, extents);
@@ -212,7 +222,7 @@ final class OwnConvolutions implements Convolutions {
           CudaContext.entry("convolution_forward_tiled_" + tile.suffix, p.x()),
           LaunchGeometry.blocks(tiles, THREADS)
               .grid(Math.toIntExact(tiles), columnTiles, splits.count()),
-          start(p, packed, partials, tiles, columnTiles)
+          start(input(p), p, packed, partials, tiles, columnTiles)
               .ints(p.batch(), extents.depth(), extents.height(), extents.width())
               .ints(p.inChannels(), p.outChannels(), padded, splits.steps()));
     }
@@ -241,7 +251,8 @@ final class OwnConvolutions implements Convolutions {
     Splits splits = splits(tiles * columnTiles, Math.ceilDiv(terms, GATHERED_TERMS));
     try (var _ = context.scopes().open()) {
       Buffer partials = partials(p, splits);
-      KernelArguments arguments = start(p, packed, partials, tiles, columnTiles).longs(rows);
+      KernelArguments arguments =
+          start(context.arguments(p.x()), p, packed, partials, tiles, columnTiles).longs(rows);
       context.launch(
           FILE,
           CudaContext.entry(gather.entry, p.x()),
@@ -267,13 +278,27 @@ final class OwnConvolutions implements Convolutions {
     return splits.count() == 1 ? null : context.floats(splits.count() * p.y().elements());
   }
 
+  /** What the tiled kernels read. */
+  private KernelArguments input(Product p) {
+    Prologue prologue = p.prologue();
+    return context
+        .arguments(p.x(), prologue == null ? null : prologue.coefficients())
+        .floats(prologue == null ? 1 : (float) prologue.slope());
+  }
+
+  /** Arguments that all kernels have, behind what they read. */
   private KernelArguments start(
-      Product p, long packed, @Nullable Buffer partials, long tiles, int columnTiles) {
+      KernelArguments input,
+      Product p,
+      long packed,
+      @Nullable Buffer partials,
+      long tiles,
+      int columnTiles) {
     GroupStatistics statistics = p.statistics();
     long splitTickets = partials == null ? 0 : tiles * columnTiles;
     if (statistics == null) {
       long tickets = splitTickets == 0 ? 0 : context.tickets(splitTickets);
-      return start(p, packed, partials, tickets).longs(0, 0, 0, 0).ints(0, 0, 0).floats(0);
+      return start(input, p, packed, partials, tickets).longs(0, 0, 0, 0).ints(0, 0, 0).floats(0);
     }
     int channels = p.outChannels();
     int tilesOfItem = Math.toIntExact(tiles / p.batch());
@@ -281,18 +306,17 @@ final class OwnConvolutions implements Convolutions {
     long groups = (long) p.batch() * columnTiles * Math.ceilDiv(tilesOfItem, group);
     long tickets = context.tickets(splitTickets + p.batch() + groups);
     Buffer moments = context.floats(MOMENT_FLOATS * tiles * channels);
-    return start(p, packed, partials, tickets)
+    return start(input, p, packed, partials, tickets)
         .buffers(moments, statistics.gamma(), statistics.coefficients())
         .longs(tickets + splitTickets * Integer.BYTES)
         .ints(tilesOfItem, group, channels / statistics.groups())
         .floats((float) statistics.epsilon());
   }
 
-  private KernelArguments start(
-      Product p, long packed, @Nullable Buffer partials, long tickets) {
+  private static KernelArguments start(
+      KernelArguments input, Product p, long packed, @Nullable Buffer partials, long tickets) {
     Epilogue epilogue = p.epilogue();
-    return context
-        .arguments(p.x())
+    return input
         .longs(packed)
         .buffers(epilogue.bias(), epilogue.addend())
         .floats((float) epilogue.slope())
