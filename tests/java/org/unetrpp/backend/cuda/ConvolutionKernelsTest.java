@@ -198,8 +198,7 @@ class ConvolutionKernelsTest {
       Pair weight = twin.parameters(c.weights());
       Pair scale = twin.positive(in);
       GroupStatistics read =
-          new GroupStatistics(
-              norm.coefficients(c.grid.batch(), in), scale.device(), in, EPSILON);
+          new GroupStatistics(norm.coefficients(c.grid.batch(), in), scale.device(), in, EPSILON);
       norm.measure(x.device(), read, c.grid, in);
       int out = c.shape.outChannels();
       GroupStatistics written =

@@ -11,8 +11,7 @@ import org.unetrpp.memory.Buffer;
  */
 interface Convolutions extends Provider {
   /** As {@link org.unetrpp.backend.Backend#convolution}, with what follows it. */
-  void forward(
-      Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape);
+  void forward(Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape);
 
   /** Whether such a convolution can have a prologue. */
   default boolean takesPrologue(Buffer x, Buffer y, Grid grid, Convolution shape) {

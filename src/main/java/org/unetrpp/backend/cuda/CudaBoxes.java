@@ -19,8 +19,8 @@ import org.unetrpp.memory.Buffer;
  * a convolution in the passes that have to be: batch normalization is part of the weights, bias,
  * residual and LeakyReLU are done where a convolution is written; the statistics of other norms are
  * taken there, and applied where the next convolution reads, or in one pass with residual and
- * LeakyReLU; a skip is added and classes come first where they are written. The
- * probe is shown what exists.
+ * LeakyReLU; a skip is added and classes come first where they are written. The probe is shown what
+ * exists.
  */
 final class CudaBoxes extends ComposedBoxes {
   private final CudaBackend cuda;
@@ -153,8 +153,7 @@ final class CudaBoxes extends ComposedBoxes {
         show(p.name() + ".conv3", residual, out);
         coefficients = third.coefficients();
       }
-      norm.apply(
-          y, second.coefficients(), null, residual, coefficients, slope, y, grid, out);
+      norm.apply(y, second.coefficients(), null, residual, coefficients, slope, y, grid, out);
       show(p.name(), y, out);
     }
   }

@@ -163,8 +163,7 @@ final class OwnConvolutions implements Convolutions {
             || grid.batch() == 1
             || shape.output(extents).voxels() % gather(shape).rows == 0; // no tile of two items
     Product product =
-        new Product(
-            x, prologue, weight, Epilogue.NONE, taken ? statistics : null, y, grid, shape);
+        new Product(x, prologue, weight, Epilogue.NONE, taken ? statistics : null, y, grid, shape);
     forward(product, extents, shape);
     return taken;
   }
@@ -189,7 +188,8 @@ final class OwnConvolutions implements Convolutions {
   public void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
     int in = shape.inChannels();
     int out = shape.outChannels();
-    Product product = new Product(dy, null, weight, Epilogue.NONE, null, dx, grid.batch(), out, in, true);
+    Product product =
+        new Product(dy, null, weight, Epilogue.NONE, null, dx, grid.batch(), out, in, true);
     Extents extents = grid.extents();
     if (isTiled(shape)) {
       tiled(product, extents);

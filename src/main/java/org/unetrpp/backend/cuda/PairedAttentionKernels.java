@@ -324,7 +324,8 @@ final class PairedAttentionKernels {
             CudaContext.entry("attention_sums", x),
             new LaunchGeometry(runs, parts, batch, WARP, SUM_WARPS, 1, 0),
             tokenArguments()
-                .buffers(p.keys().weight(), twoProjections ? p.values().weight() : null, partials, sums)
+                .buffers(
+                    p.keys().weight(), twoProjections ? p.values().weight() : null, partials, sums)
                 .longs(context.tickets(tickets))
                 .ints(tokens, channels, projected, p.keys().tokenMajor() ? 1 : 0, run, group)
                 .floats(EPSILON));
