@@ -74,8 +74,7 @@ final class CudaPlan implements Plan {
       }
       throw e;
     }
-    return new Recorded(
-        driver.endCapture(context.stream()), result, context.packs().version());
+    return new Recorded(driver.endCapture(context.stream()), result, context.packs().version());
   }
 
   @Override
