@@ -20,7 +20,7 @@ public final class CountingCuda {
       new DeviceProperties(0, "counting device", 9, 0, 132, MEMORY, 227 << 10, 13_000);
 
   private final CudaDriver driver = new EmulatedDriver(MEMORY);
-  private final Map<Object, String> names = new IdentityHashMap<>(); // of kernels
+  private final IdentityHashMap<Object, String> names = new IdentityHashMap<>(); // of kernels
   private final Map<String, Integer> launches = new TreeMap<>();
   private boolean recording;
 
