@@ -11,6 +11,8 @@
 //   output        y = x + positions + gamma [reread(S) Wout^T + b | X Mca^T + b2],
 //                 or gamma (reread(S) + X Z^T) where there are no output layers
 //   at once       both, where tiles of tokens hold whole rows of reread(S)
+//   maps          projections, channel maps and output maps, where a block has the rows of whole
+//                 heads; elsewhere output maps are made beside the spatial branch
 //
 // reread: what lies as (d, h, N) is read as (N, C), as the published code does.
 //
@@ -23,7 +25,7 @@
 //          spatial: x, positions and 4 N C bytes of result; output: x, positions, y and 4 N C;
 //          at once: x and positions twice and y. The small maps lie in L1 or L2.
 // Numerics accumulates in float for every T; G and Y over 32 tokens, then over those of a block,
-//          blocks in double; squares of norms in double over the channels, never below zero.
+//          groups of blocks, and groups, in double; squares of norms in double over the channels, never below zero.
 // Launcher org.unetrpp.backend.cuda.PairedAttentionKernels#forward
 #include "attention.cuh"
 
@@ -34,14 +36,56 @@ constexpr int kSumColumns = 64;
 constexpr int kSumTokens = 32;  // that are summed at once
 constexpr int kSumWarps = 4;
 
-/// One part of [G | Y] over a run of tokens, to partials (B, runs, C, width).
+/// The part of [G | Y] that a thread has 4 x 4 values of.
+struct SumPart {
+  int row, column;  // of the first value
+  int rows, width;  // of [G | Y]
+
+  /// Stores values in a matrix (C, width).
+  __device__ __forceinline__ void store(float* to, const float (&values)[4][4]) const {
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        if (row + i < rows && column + j < width) {
+          to[static_cast<long long>(row + i) * width + column + j] = values[i][j];
+        }
+      }
+    }
+  }
+
+  /// Stores the sum of count matrices, a stride apart, added up in double and in their order.
+  __device__ __forceinline__ void store_sum(const float* from, int count, long long stride,
+                                            float* to) const {
+#pragma unroll 1
+    for (int i = 0; i < 4; i++) {
+      double sums[4] = {};
+      for (int number = 0; number < count && row + i < rows; number++) {
+        const float* values =
+            from + number * stride + static_cast<long long>(row + i) * width + column;
+#pragma unroll
+        for (int j = 0; j < 4; j++) sums[j] += column + j < width ? values[j] : 0.0f;
+      }
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        if (row + i < rows && column + j < width) {
+          to[static_cast<long long>(row + i) * width + column + j] = static_cast<float>(sums[j]);
+        }
+      }
+    }
+  }
+};
+
+/// One part of [G | Y] over a run of tokens, to partials (B, runs, C, width). The last block to come
+/// of each group of runs adds theirs up, to the partials of its first run, and the last of those
+/// blocks adds up all; tickets has groups + 1 for each part.
 /// grid = (runs, parts, B), block = (32, 4): 4 x 4 values a thread.
 template <typename T>
 __device__ void attention_sums(const T* x, const float* positions, const float* norm_gamma,
                                const float* norm_beta, const float* __restrict__ keys,
-                               const float* __restrict__ values, float* partials, int tokens,
-                               int channels, int projected, int token_major, int run,
-                               float epsilon) {
+                               const float* __restrict__ values, float* partials, float* result,
+                               unsigned* tickets, int tokens, int channels, int projected,
+                               int token_major, int run, int group, float epsilon) {
   __align__(16) __shared__ float row_tile[kSumTokens][kSumRows + 4];
   __align__(16) __shared__ float column_tile[kSumTokens][kSumColumns + 4];
   const int lane = threadIdx.x;
@@ -111,16 +155,25 @@ __device__ void attention_sums(const T* x, const float* positions, const float* 
     }
   }
 
-  partials += (static_cast<long long>(blockIdx.z) * gridDim.x + blockIdx.x) * channels * width;
-#pragma unroll
-  for (int i = 0; i < 4; i++) {
-#pragma unroll
-    for (int j = 0; j < 4; j++) {
-      const int c = first_row + row + i;
-      const int k = first_column + column + j;
-      if (c < channels && k < width) partials[static_cast<long long>(c) * width + k] = totals[i][j];
-    }
+  const long long size = static_cast<long long>(channels) * width;
+  const SumPart part = {first_row + row, first_column + column, channels, width};
+  const int runs = gridDim.x;
+  result += blockIdx.z * size;
+  if (runs == 1) {
+    part.store(result, totals);
+    return;
   }
+  partials += blockIdx.z * runs * size;
+  part.store(partials + blockIdx.x * size, totals);
+  const int groups = (runs + group - 1) / group;
+  tickets += (blockIdx.z * gridDim.y + blockIdx.y) * (groups + 1);
+  const int own_group = blockIdx.x / group;
+  float* const own = partials + own_group * group * size;
+  const int members = min(group, runs - own_group * group);
+  if (!comes_last(tickets + own_group, members)) return;
+  part.store_sum(own, members, size, groups == 1 ? result : own);
+  if (groups == 1 || !comes_last(tickets + groups, groups)) return;
+  part.store_sum(partials, groups, group * size, result);
 }
 
 /// What one row of Wq, Wk and Wv makes of the sums; four rows a warp.
@@ -195,24 +248,19 @@ __device__ void attention_projections(const float* __restrict__ qkvv,
            });
 }
 
-/// Rows of A and of Z; what dropout leaves out of A has a sign. Four rows of a head a warp.
-/// grid = (ceil(d / rows of a block), h, B), dynamic shared memory: rows of (C) and of (d).
-__device__ void attention_channel_maps(const float* __restrict__ qkvv,
+/// Rows of A and of Z, four rows of a head from first on; what dropout leaves out of A has a sign.
+/// shared: of a warp, rows of (C) and of (d).
+__device__ __forceinline__ void channel_maps(const float* __restrict__ qkvv,
                                        const float* __restrict__ qkvv_transposed,
                                        const float* query_gram, const float* norms,
                                        const float* temperature, float* products, float* maps,
                                        float* branch, float* branch_transposed, const Mask& mask,
-                                       int channels, int heads) {
-  DYNAMIC_SHARED(float, shared);
+                                       int channels, int heads, int first, int head,
+                                       long long item, float* rows) {
   const int d = channels / heads;
   const int stride = tile_stride(channels);
   const int map_stride = tile_stride(d);
-  float* rows = shared + threadIdx.y * kRows * (stride + map_stride);
   float* map_rows = rows + kRows * stride;
-  const int first = (blockIdx.x * blockDim.y + threadIdx.y) * kRows;
-  if (first >= d) return;  // whole warps, and nobody waits for them
-  const int head = blockIdx.y;
-  const long long item = blockIdx.z;
   const long long square = static_cast<long long>(channels) * channels;
   const int first_channel = head * d;
   const float* query_norms = norms + item * 2 * channels + first_channel;
@@ -265,28 +313,45 @@ __device__ void attention_channel_maps(const float* __restrict__ qkvv,
       });
 }
 
-/// Rows of Mca; four rows a warp. grid = (ceil(C / 2 / rows of a block), B), dynamic shared memory:
-/// the rows.
-__device__ void attention_output_maps(const float* __restrict__ weight,
-                                      const float* __restrict__ branch, float* map,
-                                      float* map_transposed, int channels) {
+/// grid = (ceil(d / rows of a block), h, B), dynamic shared memory: rows of (C) and of (d).
+__device__ void attention_channel_maps(const float* __restrict__ qkvv,
+                                       const float* __restrict__ qkvv_transposed,
+                                       const float* query_gram, const float* norms,
+                                       const float* temperature, float* products, float* maps,
+                                       float* branch, float* branch_transposed, const Mask& mask,
+                                       int channels, int heads) {
+  DYNAMIC_SHARED(float, shared);
+  const int d = channels / heads;
+  const int first = (blockIdx.x * blockDim.y + threadIdx.y) * kRows;
+  if (first >= d) return;  // whole warps, and nobody waits for them
+  float* rows = shared + threadIdx.y * kRows * (tile_stride(channels) + tile_stride(d));
+  channel_maps(qkvv, qkvv_transposed, query_gram, norms, temperature, products, maps, branch,
+               branch_transposed, mask, channels, heads, first, blockIdx.y, blockIdx.z, rows);
+}
+
+/// Rows of Mca of an item, by a block: four rows a warp, those of every blocks-th tile.
+/// Dynamic shared memory: the rows.
+__device__ __forceinline__ void output_maps(const float* __restrict__ weight, const float* branch,
+                                            float* map, float* map_transposed, int channels,
+                                            long long item, int block, int blocks) {
   DYNAMIC_SHARED(float, shared);
   const int half = channels / 2;
   const int stride = tile_stride(channels);
   float* rows = shared + threadIdx.y * kRows * stride;
-  const int first = (blockIdx.x * blockDim.y + threadIdx.y) * kRows;
-  if (first >= half) return;  // whole warps, and nobody waits for them
-  const long long item = blockIdx.y;
   const long long size = static_cast<long long>(half) * channels;
-  load_rows(weight, channels, first, half, channels, rows, stride);
-  __syncwarp();
-  multiply(rows, stride, channels, branch + item * 2 * size, channels, channels,
-           [&](int i, int column, float value) {
-             const int o = first + i;
-             if (o >= half) return;
-             map[item * size + static_cast<long long>(o) * channels + column] = value;
-             map_transposed[item * size + static_cast<long long>(column) * half + o] = value;
-           });
+  const int step = blocks * blockDim.y * kRows;
+  for (int first = (block * blockDim.y + threadIdx.y) * kRows; first < half; first += step) {
+    __syncwarp();  // the rows before are read
+    load_rows(weight, channels, first, half, channels, rows, stride);
+    __syncwarp();
+    multiply(rows, stride, channels, branch + item * 2 * size, channels, channels,
+             [&](int i, int column, float value) {
+               const int o = first + i;
+               if (o >= half) return;
+               map[item * size + static_cast<long long>(o) * channels + column] = value;
+               map_transposed[item * size + static_cast<long long>(column) * half + o] = value;
+             });
+  }
 }
 
 /// Shared memory of a block that makes S of a tile of tokens.
@@ -352,15 +417,23 @@ __device__ __forceinline__ SpatialTile make_spatial_tile(
   return {shared, queries, stride, query_stride, tile, static_cast<int>(blockIdx.x) * tile};
 }
 
-/// S of a tile of tokens and some heads.
-/// grid = (tiles, ceil(h / block_heads), B), block = (32, warps).
+/// S of a tile of tokens and some heads; blocks past the tiles make the output maps meanwhile, where
+/// their weight is not null. grid = (tiles and more, ceil(h / block_heads), B), block = (32, warps).
 template <typename T>
 __device__ void attention_spatial(const Tokens<T>& tokens,
                                   const float* __restrict__ qkvv_transposed,
                                   const float* __restrict__ keys,
                                   const float* __restrict__ values_transposed, float* spatial,
-                                  const Mask& mask, int heads, int projected, int block_heads,
-                                  int group_heads) {
+                                  const float* __restrict__ weight,
+                                  const float* __restrict__ branch, float* map,
+                                  float* map_transposed, const Mask& mask, int heads, int projected,
+                                  int block_heads, int group_heads) {
+  const int tiles = (tokens.count + blockDim.y * kRows - 1) / (blockDim.y * kRows);
+  if (blockIdx.x >= tiles) {
+    output_maps(weight, branch, map, map_transposed, tokens.channels, blockIdx.z,
+                (blockIdx.x - tiles) * gridDim.y + blockIdx.y, (gridDim.x - tiles) * gridDim.y);
+    return;
+  }
   const int first_head = blockIdx.y * block_heads;
   const int end_head = min(first_head + block_heads, heads);
   const SpatialTile tile =
@@ -550,28 +623,58 @@ ENTRY_BLOCKS(attention_channel_maps_f32, 128, 1, const float* qkvv, const float*
                          branch, branch_transposed, MASK_ARGUMENT, channels, heads);
 }
 
-ENTRY_BLOCKS(attention_output_maps_f32, 256, 1, const float* weight, const float* branch,
+ENTRY_BLOCKS(attention_output_maps_f32, 128, 1, const float* weight, const float* branch,
              float* map, float* map_transposed, int channels) {
-  attention_output_maps(weight, branch, map, map_transposed, channels);
+  output_maps(weight, branch, map, map_transposed, channels, blockIdx.y, blockIdx.x, gridDim.x);
+}
+
+/// All three kinds of maps, where a block's rows of projections are those of whole heads; the last
+/// block of an item makes its output maps. A weight of null means that there are none.
+/// grid = (ceil(C / rows of a block), B), dynamic shared memory: rows of (C) and of (d).
+ENTRY_BLOCKS(attention_maps_f32, 128, 1, const float* qkvv, const float* qkvv_transposed,
+             const float* sums, const float* keys_bias, const float* values_bias,
+             const float* temperature, const float* temperature2, const float* weight,
+             float* query_gram, float* key_gram, float* norms, float* keys, float* scaled,
+             float* scaled_transposed, float* values, float* values_transposed, float* products,
+             float* maps, float* branch, float* branch_transposed, float* map,
+             float* map_transposed, unsigned* tickets, MASK_PARAMETERS, int channels, int heads,
+             int projected, int width) {
+  attention_projections(qkvv, sums, keys_bias, values_bias, temperature2, query_gram, key_gram,
+                        norms, keys, scaled, scaled_transposed, values, values_transposed, channels,
+                        heads, projected, width);
+  __syncthreads();  // what the block's rows need of one another is there
+  DYNAMIC_SHARED(float, shared);
+  const int d = channels / heads;
+  const int row = (blockIdx.x * blockDim.y + threadIdx.y) * kRows;
+  if (row < channels) {
+    channel_maps(qkvv, qkvv_transposed, query_gram, norms, temperature, products, maps, branch,
+                 branch_transposed, MASK_ARGUMENT, channels, heads, row % d, row / d, blockIdx.y,
+                 shared + threadIdx.y * kRows * (tile_stride(channels) + tile_stride(d)));
+  }
+  if (weight != nullptr && comes_last(tickets + blockIdx.y, gridDim.x)) {
+    output_maps(weight, branch, map, map_transposed, channels, blockIdx.y, 0, 1);
+  }
 }
 
 #define ATTENTION(suffix, T)                                                                       \
   ENTRY_BLOCKS(attention_sums_##suffix, 128, 1, const T* x, const float* positions,                \
                const float* norm_gamma, const float* norm_beta, const float* keys,                 \
-               const float* values, float* partials, int tokens, int channels, int projected,      \
-               int token_major, int run, float epsilon) {                                          \
-    attention_sums<T>(x, positions, norm_gamma, norm_beta, keys, values, partials, tokens,         \
-                      channels, projected, token_major, run, epsilon);                             \
+               const float* values, float* partials, float* sums, unsigned* tickets, int tokens,   \
+               int channels, int projected, int token_major, int run, int group, float epsilon) {  \
+    attention_sums<T>(x, positions, norm_gamma, norm_beta, keys, values, partials, sums, tickets,  \
+                      tokens, channels, projected, token_major, run, group, epsilon);              \
   }                                                                                                \
   ENTRY_BLOCKS(attention_spatial_##suffix, 256, 1, const T* x, const float* positions,             \
                const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,      \
-               const float* keys, const float* values_transposed, float* spatial, MASK_PARAMETERS, \
-               int tokens, int channels, int heads, int projected, int block_heads,                \
-               int group_heads, float epsilon) {                                                   \
+               const float* keys, const float* values_transposed, float* spatial,                  \
+               const float* weight, const float* branch, float* map, float* map_transposed,        \
+               MASK_PARAMETERS, int tokens, int channels, int heads, int projected,                \
+               int block_heads, int group_heads, float epsilon) {                                  \
     const long long item = static_cast<long long>(blockIdx.z) * tokens * channels;                 \
     attention_spatial<T>({x + item, positions, norm_gamma, norm_beta, tokens, channels, epsilon},  \
-                         qkvv_transposed, keys, values_transposed, spatial, MASK_ARGUMENT, heads,  \
-                         projected, block_heads, group_heads);                                     \
+                         qkvv_transposed, keys, values_transposed, spatial, weight, branch, map,   \
+                         map_transposed, MASK_ARGUMENT, heads, projected, block_heads,             \
+                         group_heads);                                                             \
   }                                                                                                \
   ENTRY_BLOCKS(attention_at_once_##suffix, 256, 1, const T* x, const float* positions,             \
                const float* norm_gamma, const float* norm_beta, const float* qkvv_transposed,      \

@@ -106,3 +106,20 @@ __device__ __forceinline__ Sum block_sum(Sum value, Sum* scratch) {
 __device__ __forceinline__ long long thread_in_grid() {
   return static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
 }
+
+/// Whether a block is the last to come of those that share a ticket, which is zero before the first
+/// and after the last. What the others wrote before they came may then be read, but not through the
+/// cache of constants. All threads of the block must call it.
+__device__ __forceinline__ bool comes_last(unsigned* ticket, unsigned blocks) {
+  __shared__ bool is_last;
+  __threadfence();
+  __syncthreads();
+  if (thread_in_block() == 0) {
+    is_last = atomicAdd(ticket, 1u) == blocks - 1;
+    if (is_last) *ticket = 0;
+  }
+  __syncthreads();
+  const bool last = is_last;
+  if (last) __threadfence();
+  return last;
+}

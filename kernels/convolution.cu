@@ -1,6 +1,8 @@
 // Convolution of volumes with any kernel, stride and zero padding, and its gradients.
 //
 //   y[b, v, n] = bias[n] + sum_{t, c} x[b, v stride - padding + t, c] weight[n, c, t]
+//   or, with an epilogue, leaky_relu(that + addend[b, v, n]);
+//   instead of x, with a prologue, leaky_relu((x - mean[b, c]) scale[b, c]), which tiled has
 //   dx[b, u, c] = sum_{t, n} dy[b, (u + padding - t) / stride, n] weight[n, c, t]
 //   dweight[n, c, t] += sum_{b, v} dy[b, v, n] x[b, v stride - padding + t, c]
 //   dbias[n] += sum_{b, v} dy[b, v, n]
@@ -24,9 +26,11 @@
 //                          channels, wide: 64 x 32; 4 x 4 sums a thread. backward_data_gather: the
 //                          same where dx reads dy with a stride. grid = (tiles of voxels, tiles of
 //                          channels, splits), block = 128.
-//          merge           adds up the splits of either: where there are fewer tiles than fill
-//                          the device, blocks share a tile and divide its terms. A thread for
-//                          each value.
+//          Where there are fewer tiles than fill the device, blocks share a tile and divide its
+//          terms: splits. The last of them to come adds up what all have left in partials, by
+//          the order of the splits; tickets has a zero for each tile, before and after.
+//          Moments, where they are asked for, go to (items, tiles, channels), are merged by the last
+//          blocks of groups of tiles and of items, and become the coefficients of group_norm.cu.
 //          backward_weights_tiled   3x3x3, stride 1, padding 1. A block has 16 x 16 channels and
 //                          all taps, and walks over its share of 4x4x8 tiles of voxels, x with a
 //                          halo. A thread has 3 taps along W x 4 x 4 channels.
@@ -41,8 +45,11 @@
 // Numerics accumulates in float for every T, in blocks: of 27 x 8 terms (tiled) or 256 terms
 //          (gather), whose sums are added up in turn. Gradients of weights: over the voxels of a
 //          split in order (tiled) or in blocks of 256 (gather), then over splits in double.
+//          Moments are of y as it is stored: of a thread's voxels in two passes, merged by Chan's
+//          formula over threads, tiles and groups of tiles, in fixed order.
 // Launcher org.unetrpp.backend.cuda.OwnConvolutions, PackedWeights
 #include "convolution.cuh"
+#include "normalization.cuh"
 
 namespace {
 
@@ -58,13 +65,129 @@ struct Geometry {
   Extents in, out, kernel, stride, padding;
 };
 
+// ---- moments of y ------------------------------------------------------------------------------
+
+/// What a convolution makes besides y for the group normalization behind it. Every block leaves the
+/// moments of its tile; the last block to come of a group of tiles merges theirs, to the place of
+/// the first; the last block of an item makes the coefficients of them.
+struct Statistics {
+  Moments* moments;      // (items, tiles, channels), or null where nothing is asked for
+  const float* gamma;    // of each channel, or null
+  float2* coefficients;  // (items, channels) of (mean, rstd * gamma)
+  unsigned* tickets;     // of each item, then of each group of each tile of channels of each item
+  int tiles;             // of voxels of an item
+  int group;             // tiles of a group
+  int width;             // channels that are normalized together
+  float epsilon;
+};
+
+/// Merges the moments of count tiles, a stride apart; the first kColumns threads get those of a
+/// channel each, if it is there.
+template <int kColumns>
+__device__ __forceinline__ Moments merge_tiles(const Moments* from, int count, long long stride,
+                                               bool is_there, Moments* scratch) {
+  constexpr int kLanes = kThreads / kColumns;
+  const int column = threadIdx.x % kColumns;
+  const int lane = threadIdx.x / kColumns;
+  Moments total = {};
+  if (is_there) {
+    for (int tile = lane; tile < count; tile += kLanes) total.add(from[tile * stride + column]);
+  }
+  scratch[threadIdx.x] = total;
+  __syncthreads();
+  if (lane == 0) {
+    for (int other = 1; other < kLanes; other++) total.add(scratch[other * kColumns + column]);
+  }
+  __syncthreads();  // scratch may be used again
+  return total;
+}
+
+/// Takes the moments of what a block has stored of kColumns channels: of each thread the first rows
+/// of kRun voxels x 4 channels, the quad of thread % (kColumns / 4). All threads must call it.
+template <typename T, int kColumns, int kRun>
+__device__ __forceinline__ void take_moments(const float (&values)[kRun][4], int rows,
+                                             int first_column, int channels,
+                                             const Statistics& statistics) {
+  constexpr int kQuads = kColumns / 4;
+  __shared__ Moments scratch[kThreads];
+  const int thread = threadIdx.x;
+#pragma unroll
+  for (int j = 0; j < 4; j++) {
+    float sum = 0.0f;
+#pragma unroll
+    for (int i = 0; i < kRun; i++) {
+      if (i < rows) sum += to_float(from_float<T>(values[i][j]));
+    }
+    const float mean = rows > 0 ? sum / rows : 0.0f;
+    float squares = 0.0f;
+#pragma unroll
+    for (int i = 0; i < kRun; i++) {
+      const float centered = to_float(from_float<T>(values[i][j])) - mean;
+      if (i < rows) squares += centered * centered;
+    }
+    Moments own = {static_cast<float>(max(rows, 0)), mean, squares};
+#pragma unroll
+    for (int offset = kWarpSize / 2; offset >= kQuads; offset /= 2) {
+      own.add({__shfl_xor_sync(kAllLanes, own.count, offset),
+               __shfl_xor_sync(kAllLanes, own.mean, offset),
+               __shfl_xor_sync(kAllLanes, own.squares, offset)});
+    }
+    const int lane = thread % kWarpSize;
+    if (lane < kQuads) scratch[thread / kWarpSize * kColumns + lane * 4 + j] = own;
+  }
+  __syncthreads();
+  const int item = blockIdx.x / statistics.tiles;
+  const int tile = blockIdx.x - item * statistics.tiles;
+  const bool is_there = first_column + thread % kColumns < channels;
+  const bool stores = is_there && thread < kColumns;
+  Moments* const of_item =
+      statistics.moments + static_cast<long long>(item) * statistics.tiles * channels;
+  Moments total = {};
+  if (stores) {
+    for (int warp = 0; warp < kThreads / kWarpSize; warp++) {
+      total.add(scratch[warp * kColumns + thread]);
+    }
+    of_item[static_cast<long long>(tile) * channels + first_column + thread] = total;
+  }
+
+  const int groups = (statistics.tiles + statistics.group - 1) / statistics.group;
+  const int own_group = tile / statistics.group;
+  const int first_tile = own_group * statistics.group;
+  const int members = min(statistics.group, statistics.tiles - first_tile);
+  unsigned* const group_tickets = statistics.tickets + gridDim.x / statistics.tiles +
+                                  (item * gridDim.y + blockIdx.y) * groups;
+  if (!comes_last(group_tickets + own_group, members)) return;
+  Moments* const of_group = of_item + static_cast<long long>(first_tile) * channels + first_column;
+  total = merge_tiles<kColumns>(of_group, members, channels, is_there, scratch);
+  if (stores) of_group[thread] = total;
+
+  if (!comes_last(statistics.tickets + item, gridDim.y * groups)) return;
+  for (int first = 0; first < channels; first += kColumns) {
+    const bool has_channel = first + thread % kColumns < channels;
+    total = merge_tiles<kColumns>(of_item + first, groups,
+                                  static_cast<long long>(statistics.group) * channels, has_channel,
+                                  scratch);
+    if (has_channel && thread < kColumns) of_item[first + thread] = total;
+  }
+  __syncthreads();
+  for (int c = thread; c < channels; c += kThreads) {
+    const int first = c / statistics.width * statistics.width;
+    total = {};
+    for (int i = 0; i < statistics.width; i++) total.add(of_item[first + i]);
+    const float rstd = rsqrtf(total.squares / total.count + statistics.epsilon);
+    statistics.coefficients[static_cast<long long>(item) * channels + c] = make_float2(
+        total.mean, statistics.gamma == nullptr ? rstd : rstd * statistics.gamma[c]);
+  }
+}
+
 // ---- y and dx of 3x3x3 ------------------------------------------------------------------------
 
 template <typename T, int kTileDepth, int kTileHeight, int kTileWidth, int kColumns>
-__device__ void forward_tiled(const T* __restrict__ x, const float* __restrict__ weight,
-                              const float* __restrict__ bias, T* y, float* partials, int batch,
-                              Extents extents, int in_channels, int out_channels, int padded,
-                              int chunks_per_split) {
+__device__ void forward_tiled(const T* __restrict__ x, const Prologue& prologue,
+                              const float* __restrict__ weight, const Epilogue<T>& epilogue,
+                              const Statistics& statistics, T* y, float* partials,
+                              unsigned* tickets, int batch, Extents extents, int in_channels,
+                              int out_channels, int padded, int chunks_per_split) {
   static_assert(kTileDepth * kTileHeight * kColumns / 4 == kThreads, "a thread for each run");
   constexpr int kHaloHeight = kTileHeight + 2;
   constexpr int kHaloWidth = kTileWidth + 2;
@@ -102,6 +225,8 @@ __device__ void forward_tiled(const T* __restrict__ x, const float* __restrict__
                ? (((item + at_d) * extents.h + at_h) * extents.w + at_w) * in_channels
                : -1LL;
   };
+  const float2* const coefficients =
+      prologue.coefficients == nullptr ? nullptr : prologue.coefficients + tile.first * in_channels;
   const auto place = [](int voxel) { return voxel / kHaloWidth * kPitch + voxel % kHaloWidth; };
 
   float totals[kTileWidth][4] = {};
@@ -117,8 +242,13 @@ __device__ void forward_tiled(const T* __restrict__ x, const float* __restrict__
         const int voxel = i / quads;
         const int c = i % quads * 4;
         const long long from = source(voxel);
-        const float4 four = from < 0 ? make_float4(0.0f, 0.0f, 0.0f, 0.0f)
-                                     : load_four(x + from + first_channel + c);
+        float4 four = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        if (from >= 0) {
+          four = load_four(x + from + first_channel + c);
+          if (coefficients != nullptr) {
+            four = prologue.apply(four, coefficients + first_channel + c);
+          }
+        }
         float* const to = halo + c * kPlane + place(voxel);
         to[0] = four.x;
         to[kPlane] = four.y;
@@ -130,7 +260,14 @@ __device__ void forward_tiled(const T* __restrict__ x, const float* __restrict__
         const int voxel = i / channels;
         const int c = i % channels;
         const long long from = source(voxel);
-        halo[c * kPlane + place(voxel)] = from < 0 ? 0.0f : to_float(x[from + first_channel + c]);
+        float value = 0.0f;
+        if (from >= 0) {
+          value = to_float(x[from + first_channel + c]);
+          if (coefficients != nullptr) {
+            value = prologue.apply(value, coefficients[first_channel + c]);
+          }
+        }
+        halo[c * kPlane + place(voxel)] = value;
       }
     }
     for (int i = thread; i < kTaps * kChunk * kQuads; i += kThreads) {
@@ -178,28 +315,35 @@ __device__ void forward_tiled(const T* __restrict__ x, const float* __restrict__
   const int at_h = first_h + h;
   const int column = first_column + quad * 4;
   const int count = out_channels - column;
-  if (at_d >= extents.d || at_h >= extents.h || count <= 0) return;
+  const int width =
+      at_d < extents.d && at_h < extents.h && count > 0 ? min(extents.w - first_w, kTileWidth) : 0;
   const long long line = ((item + at_d) * extents.h + at_h) * extents.w;
+  const long long to = (line + first_w) * out_channels + column;
+  const bool in_fours = out_channels % 4 == 0;
   if (partials != nullptr) {
     const long long voxels = static_cast<long long>(batch) * extents.d * extents.h * extents.w;
-    partials += blockIdx.z * voxels * out_channels;
+    float* const own = partials + blockIdx.z * voxels * out_channels + to;
+#pragma unroll
+    for (int i = 0; i < kTileWidth; i++) {
+      if (i < width) store_up_to_four(own + i * out_channels, totals[i], count, in_fours);
+    }
+    if (!comes_last(tickets + blockIdx.y * gridDim.x + blockIdx.x, gridDim.z)) return;
+    clear(totals);
+    for (unsigned split = 0; split < gridDim.z; split++) {
+      const float* const other = partials + split * voxels * out_channels + to;
+#pragma unroll
+      for (int i = 0; i < kTileWidth; i++) {
+        if (i < width) add_up_to_four(other + i * out_channels, count, in_fours, totals[i]);
+      }
+    }
   }
-  const bool at_once = out_channels % 4 == 0 && is_aligned(y);
+  const bool at_once = in_fours && is_aligned(y);
 #pragma unroll
   for (int i = 0; i < kTileWidth; i++) {
-    if (first_w + i >= extents.w) break;
-    const long long to = (line + first_w + i) * out_channels + column;
-    if (partials != nullptr) {
-      store_up_to_four(partials + to, totals[i], count, out_channels % 4 == 0);
-    } else {
-      if (bias != nullptr) {
-#pragma unroll
-        for (int j = 0; j < 4; j++) {
-          if (j < count) totals[i][j] += bias[column + j];
-        }
-      }
-      store_up_to_four(y + to, totals[i], count, at_once);
-    }
+    if (i < width) epilogue.store(y, to + i * out_channels, column, totals[i], count, at_once);
+  }
+  if (statistics.moments != nullptr) {
+    take_moments<T, kColumns>(totals, width, first_column, out_channels, statistics);
   }
 }
 
@@ -246,9 +390,9 @@ __device__ __forceinline__ int4 origin_of(Digits voxel, const Geometry& g, int c
 
 template <typename T, int kRows, int kColumns, bool kBackward>
 __device__ void forward_gather(const T* __restrict__ x, const float* __restrict__ weight,
-                               const float* __restrict__ bias, T* y, float* partials,
-                               long long rows, const Geometry g, int in_channels, int out_channels,
-                               int padded, int steps_per_split) {
+                               const Epilogue<T>& epilogue, const Statistics& statistics, T* y,
+                               float* partials, unsigned* tickets, long long rows, const Geometry g, int in_channels,
+                               int out_channels, int padded, int steps_per_split) {
   static_assert(kRows * kColumns / 16 == kThreads, "a thread for 4 x 4 sums");
   constexpr int kPitch = kRows + 4;
   __shared__ float4 left_quads[kDepth * kPitch / 4];
@@ -316,37 +460,34 @@ __device__ void forward_gather(const T* __restrict__ x, const float* __restrict_
 
   const int column = first_column + my_column;
   const int count = out_channels - column;
-  if (count <= 0) return;
-  const bool at_once = out_channels % 4 == 0 && is_aligned(y);
+  const long long height = count > 0 ? rows - first_row - my_row : 0;  // of this thread's rows
+  const long long to = (first_row + my_row) * out_channels + column;
+  const bool in_fours = out_channels % 4 == 0;
+  if (partials != nullptr) {
+    float* const own = partials + blockIdx.z * rows * out_channels + to;
 #pragma unroll
-  for (int i = 0; i < 4; i++) {
-    const long long row = first_row + my_row + i;
-    if (row >= rows) break;
-    const long long to = row * out_channels + column;
-    if (partials != nullptr) {
-      store_up_to_four(partials + blockIdx.z * rows * out_channels + to, totals[i], count,
-                       out_channels % 4 == 0);
-    } else {
-      if (bias != nullptr) {
+    for (int i = 0; i < 4; i++) {
+      if (i < height) store_up_to_four(own + i * out_channels, totals[i], count, in_fours);
+    }
+    if (!comes_last(tickets + blockIdx.y * gridDim.x + blockIdx.x, gridDim.z)) return;
+    clear(totals);
+    for (unsigned split = 0; split < gridDim.z; split++) {
+      const float* const other = partials + split * rows * out_channels + to;
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
-          if (j < count) totals[i][j] += bias[column + j];
-        }
+      for (int i = 0; i < 4; i++) {
+        if (i < height) add_up_to_four(other + i * out_channels, count, in_fours, totals[i]);
       }
-      store_up_to_four(y + to, totals[i], count, at_once);
     }
   }
-}
-
-template <typename T>
-__device__ void merge(const float* __restrict__ partials, const float* __restrict__ bias, T* y,
-                      long long values, int splits, int channels) {
-  const long long i = thread_in_grid();
-  if (i >= values) return;
-  float sum = 0.0f;
-  for (int split = 0; split < splits; split++) sum += partials[split * values + i];
-  if (bias != nullptr) sum += bias[i % channels];
-  y[i] = from_float<T>(sum);
+  const bool at_once = in_fours && is_aligned(y);
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    if (i < height) epilogue.store(y, to + i * out_channels, column, totals[i], count, at_once);
+  }
+  if (statistics.moments != nullptr) {
+    take_moments<T, kColumns>(totals, static_cast<int>(min(height, 4ll)), first_column,
+                              out_channels, statistics);
+  }
 }
 
 // ---- gradients of the weights -----------------------------------------------------------------
@@ -584,14 +725,25 @@ __device__ void backward_weights_gather(const T* __restrict__ x, const T* __rest
 
 }  // namespace
 
+#define STATISTICS_PARAMETERS                                                               \
+  Moments *moments, const float *gamma, float2 *coefficients, unsigned *statistics_tickets, \
+      int tiles_of_item, int group, int width_of_norm, float epsilon
+#define STATISTICS                                                                          \
+  {                                                                                         \
+    moments, gamma, coefficients, statistics_tickets, tiles_of_item, group, width_of_norm,  \
+        epsilon                                                                             \
+  }
+
 #define FORWARD_TILED(size, tile_depth, tile_height, tile_width, columns, suffix, T)            \
   ENTRY_BLOCKS(convolution_forward_tiled_##size##_##suffix, 128, 4, const T* x,                 \
-               const float* weight, const float* bias, T* y, float* partials, int batch,        \
-               int depth, int height, int width, int in_channels, int out_channels, int padded, \
-               int chunks_per_split) {                                                          \
+               const float2* input_coefficients, float input_slope, const float* weight,        \
+               const float* bias, const T* addend, float slope, T* y, float* partials,          \
+               unsigned* tickets, STATISTICS_PARAMETERS, int batch, int depth, int height,      \
+               int width, int in_channels, int out_channels, int padded, int chunks_per_split) {\
     forward_tiled<T, tile_depth, tile_height, tile_width, columns>(                             \
-        x, weight, bias, y, partials, batch, {depth, height, width}, in_channels, out_channels, \
-        padded, chunks_per_split);                                                              \
+        x, {input_coefficients, input_slope}, weight, {bias, addend, slope}, STATISTICS, y,     \
+        partials, tickets, batch, {depth, height, width}, in_channels, out_channels, padded,    \
+        chunks_per_split);                                                                      \
   }
 
 #define GEOMETRY_PARAMETERS                                                                       \
@@ -610,12 +762,13 @@ __device__ void backward_weights_gather(const T* __restrict__ x, const T* __rest
 
 #define FORWARD_GATHER(name, rows_per_tile, columns, backward, suffix, T)                     \
   ENTRY_BLOCKS(convolution_##name##_##suffix, 128, 5, const T* x, const float* weight,        \
-               const float* bias, T* y, float* partials, long long rows, GEOMETRY_PARAMETERS, \
+               const float* bias, const T* addend, float slope, T* y, float* partials,        \
+               unsigned* tickets, STATISTICS_PARAMETERS, long long rows, GEOMETRY_PARAMETERS, \
                int in_channels, int out_channels, int padded, int steps_per_split) {          \
     const Geometry geometry = GEOMETRY;                                                       \
-    forward_gather<T, rows_per_tile, columns, backward>(x, weight, bias, y, partials, rows,   \
-                                                        geometry, in_channels, out_channels,  \
-                                                        padded, steps_per_split);             \
+    forward_gather<T, rows_per_tile, columns, backward>(                                      \
+        x, weight, {bias, addend, slope}, STATISTICS, y, partials, tickets, rows, geometry,   \
+        in_channels, out_channels, padded, steps_per_split);                                  \
   }
 
 #define CONVOLUTION(suffix, T)                                                                     \
@@ -624,10 +777,6 @@ __device__ void backward_weights_gather(const T* __restrict__ x, const T* __rest
   FORWARD_GATHER(forward_gather_narrow, 128, 16, false, suffix, T)                                 \
   FORWARD_GATHER(forward_gather_wide, 64, 32, false, suffix, T)                                    \
   FORWARD_GATHER(backward_data_gather, 64, 32, true, suffix, T)                                    \
-  ENTRY(convolution_merge_##suffix, 256, const float* partials, const float* bias, T* y,           \
-        long long values, int splits, int channels) {                                              \
-    merge<T>(partials, bias, y, values, splits, channels);                                         \
-  }                                                                                                \
   ENTRY_BLOCKS(convolution_backward_weights_tiled_##suffix, 144, 3, const T* x, const T* dy,       \
                float* partials, long long partial_stride, int batch, int depth, int height,        \
                int width, int in_channels, int out_channels, int tiles_per_split, int with_bias) { \

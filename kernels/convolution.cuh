@@ -52,6 +52,74 @@ __device__ __forceinline__ void store_up_to_four(T* to, const float (&values)[4]
   }
 }
 
+/// What a convolution reads instead of x: leaky_relu((x - mean) * scale), which padding is not.
+struct Prologue {
+  const float2* coefficients;  // (items, channels) of (mean, scale), or null for x itself
+  float slope;
+
+  __device__ __forceinline__ float apply(float value, const float2& own) const {
+    const float scaled = (value - own.x) * own.y;
+    return scaled > 0.0f ? scaled : slope * scaled;
+  }
+
+  /// Four neighboring channels.
+  __device__ __forceinline__ float4 apply(const float4& x, const float2* own) const {
+    return make_float4(apply(x.x, own[0]), apply(x.y, own[1]), apply(x.z, own[2]),
+                       apply(x.w, own[3]));
+  }
+};
+
+/// What a convolution makes of its sums: y = leaky_relu(sum + bias + addend).
+template <typename T>
+struct Epilogue {
+  const float* bias;  // of each channel, or null
+  const T* addend;    // as y, or null
+  float slope;        // of the LeakyReLU below zero; 1 is no activation, and then exactly none
+
+  /// Stores the first count of four neighboring channels of a voxel, from channel column on, which
+  /// lie from place to on in y; all at once where that is said to be possible.
+  __device__ __forceinline__ void store(T* y, long long to, int column, float (&sums)[4], int count,
+                                        bool at_once) const {
+    float addends[4] = {};
+    if (addend != nullptr) {
+      if (at_once && count >= 4 && is_aligned(addend)) {
+        const float4 four = load_four(addend + to);
+        addends[0] = four.x;
+        addends[1] = four.y;
+        addends[2] = four.z;
+        addends[3] = four.w;
+      } else {
+#pragma unroll
+        for (int j = 0; j < 4; j++) addends[j] = j < count ? to_float(addend[to + j]) : 0.0f;
+      }
+    }
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      if (bias != nullptr && j < count) sums[j] += bias[column + j];
+      sums[j] += addends[j];
+      sums[j] = sums[j] > 0.0f ? sums[j] : slope * sums[j];
+    }
+    store_up_to_four(y + to, sums, count, at_once);
+  }
+};
+
+/// Adds four values, or the first count of them, to sums.
+__device__ __forceinline__ void add_up_to_four(const float* from, int count, bool at_once,
+                                               float (&sums)[4]) {
+  if (at_once && count >= 4) {
+    const float4 four = load_four(from);
+    sums[0] += four.x;
+    sums[1] += four.y;
+    sums[2] += four.z;
+    sums[3] += four.w;
+    return;
+  }
+#pragma unroll
+  for (int j = 0; j < 4; j++) {
+    if (j < count) sums[j] += from[j];
+  }
+}
+
 /// A number in four digits, the last the fastest: item, depth, height and width of a voxel, or
 /// depth, height, width and channel of a weight. The first digit has no limit.
 struct Digits {
@@ -136,5 +204,14 @@ __device__ __forceinline__ void flush(float (&sums)[kRows][4], float (&totals)[k
       totals[i][j] += sums[i][j];
       sums[i][j] = 0.0f;
     }
+  }
+}
+
+template <int kRows>
+__device__ __forceinline__ void clear(float (&sums)[kRows][4]) {
+#pragma unroll
+  for (int i = 0; i < kRows; i++) {
+#pragma unroll
+    for (int j = 0; j < 4; j++) sums[i][j] = 0.0f;
   }
 }

@@ -3,6 +3,7 @@
 //   leaky_relu_forward    y = x where x > 0, else slope x
 //   leaky_relu_backward   dx = dy where y > 0, else slope dy
 //   add                   y[i] = a[i] + b[i mod period]
+//   epilogue              y[r,c] = leaky_relu(y[r,c] + bias[c] + addend[r,c]), without what is null
 //   add_scaled_forward    y[r,c] = a[r,c] + gamma[c] b[r,c]
 //   add_scaled_backward   db[r,c] = gamma[c] dy[r,c]        dgamma[c] += sum_r dy[r,c] b[r,c]
 //   scale_runs_forward    x[i] *= scales[i div run]
@@ -13,8 +14,8 @@
 // The two sums are of chunks; where there are several, columns.cu's columns_add_partials adds them
 // up in order.
 //
-// Shapes   a, x, y, dx, dy, db (count) of T, or (rows, channels), or (items, rows, columns); gamma,
-//          dgamma (channels) and dscales (runs) of float; b of add (period) and scales (runs) of a
+// Shapes   a, addend, x, y, dx, dy, db (count) of T, or (rows, channels), or (items, rows, columns); bias,
+//          gamma, dgamma (channels) and dscales (runs) of float; b of add (period) and scales (runs) of a
 //          type of their own; partials (chunks, channels) or (chunks, runs).
 //          Outputs may be inputs of the same shape, except in copy and transpose.
 // Launch   by element: four neighbors per thread, grid = ceil(count / 1024), block = 256.
@@ -23,7 +24,7 @@
 //          transpose: grid = (tiles, items), block = 256; a tile has tile_rows * tile_columns
 //          values, 1024 at most, and is as wide as the matrix where that is narrower than a warp.
 // Traffic  every value is read once and written once; the passes move, in count * sizeof(T) bytes:
-//          leaky_relu 2 and 3, add 3 or less, add_scaled 3, scale_runs 2 and 3, copy and transpose
+//          leaky_relu 2 and 3, add 3 or less, epilogue 2 or 3, add_scaled 3, scale_runs 2 and 3, copy and transpose
 //          2.
 // Numerics in float for every T; sums run over the values of a thread, then as trees, in fixed
 //          order.
@@ -71,6 +72,25 @@ __device__ __forceinline__ void add(const A* a, const B* b, A* y, long long coun
   load_repeating(b, i, count - i, period, terms);
 #pragma unroll
   for (int v = 0; v < kPack; v++) sums[v] += terms[v];
+  store_run(y + i, count - i, sums);
+}
+
+template <typename T>
+__device__ __forceinline__ void epilogue(const float* bias, const T* addend, T* y, long long count,
+                                         int channels, float slope) {
+  const long long i = first_of_thread();
+  if (i >= count) return;
+  float sums[kPack];
+  float biases[kPack] = {};
+  float addends[kPack] = {};
+  load_run(y + i, count - i, sums);
+  if (bias != nullptr) load_repeating(bias, i, count - i, channels, biases);
+  if (addend != nullptr) load_run(addend + i, count - i, addends);
+#pragma unroll
+  for (int v = 0; v < kPack; v++) {
+    const float sum = sums[v] + biases[v] + addends[v];
+    sums[v] = sum > 0.0f ? sum : slope * sum;
+  }
   store_run(y + i, count - i, sums);
 }
 
@@ -263,6 +283,10 @@ __device__ __forceinline__ void transpose(const T* __restrict__ x, T* __restrict
   ENTRY(leaky_relu_backward_##suffix, 256, const T* dy, const T* y, T* dx, long long count,     \
         float slope) {                                                                          \
     leaky_relu_backward<T>(dy, y, dx, count, slope);                                            \
+  }                                                                                             \
+  ENTRY(epilogue_##suffix, 256, const float* bias, const T* addend, T* y, long long count,      \
+        int channels, float slope) {                                                            \
+    epilogue<T>(bias, addend, y, count, channels, slope);                                       \
   }                                                                                             \
   ENTRY(add_scaled_forward_##suffix, 256, const T* a, const float* gamma, const T* b, T* y,     \
         long long count, int channels) {                                                        \

@@ -3,12 +3,14 @@
 //
 //   forward   y[b,r,c] = leaky_relu(h[b,r,c] * gamma[c] + beta[c] + residual[b,r,c])
 //             h[b,r,c] = (x[b,r,c] - mean[b,g]) * rstd[b,g]          g: group of channel c
+//             and the same of the residual, where that has coefficients of its own
 //   backward  dx = rstd * (gamma dy - mean(gamma dy) - h * mean(gamma dy h)), means over the group
 //             dgamma[c] += sum_b,r dy h        dbeta[c] += sum_b,r dy
 //
 // A pass over the rows takes moments, a small kernel makes of them what each channel needs, a
 // second pass applies it:
-//   forward   moments.cu -> group_norm_coefficients -> group_norm_forward
+//   forward   moments.cu -> group_norm_coefficients -> group_norm_forward; a convolution may have
+//             made the coefficients
 //   backward  group_norm_comoments -> group_norm_backward_coefficients -> group_norm_backward
 //
 // Shapes   x, y, residual, dy, dx (items, rows, channels) of T; y may be x or residual, dx may be
@@ -44,22 +46,21 @@ __device__ __forceinline__ Moments merge_warps(const Moments& moments, Moments* 
 
 template <typename T, int V>
 __device__ __forceinline__ void group_norm_forward(const T* x, const float2* coefficients,
-                                                   const float* beta, const T* residual, T* y,
+                                                   const float* beta, const T* residual,
+                                                   const float2* residual_coefficients, T* y,
                                                    long long rows, int chunk, int channels,
                                                    float slope) {
   const RowWalk<V> walk(rows, chunk, channels);
   if (!walk.works) return;
-  const float2* own = coefficients + static_cast<long long>(blockIdx.z) * channels + walk.channel;
-  float mean[V], scale[V], shift[V];
-#pragma unroll
-  for (int v = 0; v < V; v++) {
-    mean[v] = own[v].x;
-    scale[v] = own[v].y;
-  }
+  const long long own = static_cast<long long>(blockIdx.z) * channels + walk.channel;
+  const Scaling<V> scaling = Scaling<V>::of(coefficients + own);
+  const Scaling<V> scaling_of_residual =
+      Scaling<V>::of(residual_coefficients == nullptr ? nullptr : residual_coefficients + own);
+  float shift[V];
   load_parameters(beta == nullptr ? nullptr : beta + walk.channel, 0.0f, shift);
   const long long item = blockIdx.z * rows * channels;
-  normalize_rows(x + item, residual == nullptr ? nullptr : residual + item, y + item, mean, scale,
-                 shift, slope, channels, walk);
+  normalize_rows(x + item, scaling, shift, residual == nullptr ? nullptr : residual + item,
+                 scaling_of_residual, y + item, slope, channels, walk);
 }
 
 /// Moments of x with the mean of dy and their products: sum of (x - mean) (dy - gradient).
@@ -281,13 +282,14 @@ ENTRY_BLOCKS(group_norm_backward_coefficients, kWarps* kWarpSize, 1, const float
 
 #define GROUP_NORM(suffix, T)                                                                     \
   ENTRY(group_norm_forward_##suffix, kRowThreads, const T* x, const float2* coefficients,         \
-        const float* beta, const T* residual, T* y, long long rows, int chunk, int channels,      \
-        int packed, float slope) {                                                                \
+        const float* beta, const T* residual, const float2* residual_coefficients, T* y,          \
+        long long rows, int chunk, int channels, int packed, float slope) {                       \
     if (packed) {                                                                                 \
-      group_norm_forward<T, kPack>(x, coefficients, beta, residual, y, rows, chunk, channels,     \
-                                   slope);                                                        \
+      group_norm_forward<T, kPack>(x, coefficients, beta, residual, residual_coefficients, y,     \
+                                   rows, chunk, channels, slope);                                 \
     } else {                                                                                      \
-      group_norm_forward<T, 1>(x, coefficients, beta, residual, y, rows, chunk, channels, slope); \
+      group_norm_forward<T, 1>(x, coefficients, beta, residual, residual_coefficients, y, rows,   \
+                               chunk, channels, slope);                                           \
     }                                                                                             \
   }                                                                                               \
   ENTRY(group_norm_comoments_##suffix, kRowThreads, const T* dy, const T* x, float4* partials,    \

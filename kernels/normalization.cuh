@@ -36,13 +36,33 @@ __device__ __forceinline__ float rows_of_chunk(int index, long long rows, int ch
   return static_cast<float>(min(static_cast<long long>(chunk), rows - first));
 }
 
+/// (x - mean) * scale of V channels.
+template <int V>
+struct Scaling {
+  float mean[V], scale[V];
+
+  /// That of (mean, scale) pairs, or what leaves values exactly as they are.
+  __device__ __forceinline__ static Scaling of(const float2* coefficients) {
+    Scaling scaling;
+#pragma unroll
+    for (int v = 0; v < V; v++) {
+      const float2 own = coefficients == nullptr ? make_float2(0.0f, 1.0f) : coefficients[v];
+      scaling.mean[v] = own.x;
+      scaling.scale[v] = own.y;
+    }
+    return scaling;
+  }
+
+  __device__ __forceinline__ float apply(float x, int v) const { return (x - mean[v]) * scale[v]; }
+};
+
 /// normalize_rows for U rows at once, with or without residual.
 template <int U, bool kResidual, typename T, int V>
-__device__ __forceinline__ void normalize_rows_at_once(const T* x, const T* residual, T* y,
-                                                       const float (&mean)[V],
-                                                       const float (&scale)[V],
-                                                       const float (&shift)[V], float slope,
-                                                       int channels, const RowWalk<V>& walk) {
+__device__ __forceinline__ void normalize_rows_at_once(const T* x, const Scaling<V>& scaling,
+                                                       const float (&shift)[V], const T* residual,
+                                                       const Scaling<V>& scaling_of_residual, T* y,
+                                                       float slope, int channels,
+                                                       const RowWalk<V>& walk) {
   const long long step = static_cast<long long>(walk.lanes) * channels;
   long long at = walk.start(channels);
 #pragma unroll 1
@@ -59,8 +79,8 @@ __device__ __forceinline__ void normalize_rows_at_once(const T* x, const T* resi
       if (row + u * walk.lanes >= walk.rows) continue;
 #pragma unroll
       for (int v = 0; v < V; v++) {
-        float value = (values[u][v] - mean[v]) * scale[v] + shift[v];
-        if (kResidual) value += others[u][v];
+        float value = scaling.apply(values[u][v], v) + shift[v];
+        if (kResidual) value += scaling_of_residual.apply(others[u][v], v);
         values[u][v] = value > 0.0f ? value : slope * value;
       }
       store_pack(y + at + u * step, values[u]);
@@ -69,18 +89,18 @@ __device__ __forceinline__ void normalize_rows_at_once(const T* x, const T* resi
   }
 }
 
-/// y = leaky_relu((x - mean) * scale + shift + residual) for the rows of a walk; a slope of 1 is no
+/// y = leaky_relu(scaled x + shift + scaled residual) for the rows of a walk; a slope of 1 is no
 /// activation. y may be x or residual, which may be none.
 template <typename T, int V>
-__device__ __forceinline__ void normalize_rows(const T* x, const T* residual, T* y,
-                                               const float (&mean)[V], const float (&scale)[V],
-                                               const float (&shift)[V], float slope, int channels,
-                                               const RowWalk<V>& walk) {
+__device__ __forceinline__ void normalize_rows(const T* x, const Scaling<V>& scaling,
+                                               const float (&shift)[V], const T* residual,
+                                               const Scaling<V>& scaling_of_residual, T* y,
+                                               float slope, int channels, const RowWalk<V>& walk) {
   if (residual == nullptr) {
-    normalize_rows_at_once<kRowsAtOnce, false>(x, residual, y, mean, scale, shift, slope, channels,
-                                               walk);
+    normalize_rows_at_once<kRowsAtOnce, false>(x, scaling, shift, residual, scaling_of_residual, y,
+                                               slope, channels, walk);
   } else {
-    normalize_rows_at_once<kPairsAtOnce, true>(x, residual, y, mean, scale, shift, slope, channels,
-                                               walk);
+    normalize_rows_at_once<kPairsAtOnce, true>(x, scaling, shift, residual, scaling_of_residual, y,
+                                               slope, channels, walk);
   }
 }

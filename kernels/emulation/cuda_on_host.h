@@ -672,6 +672,9 @@ static inline int __syncthreads_count(int predicate) {
 static inline void __syncwarp(unsigned mask = ~0u) { emulation::warp_barrier(mask); }
 static inline void __threadfence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
 static inline void __threadfence_block() {}
+static inline unsigned atomicAdd(unsigned* address, unsigned value) {
+  return std::atomic_ref<unsigned>(*address).fetch_add(value);
+}
 
 template <typename T>
 static inline T __shfl_sync(unsigned mask, T value, int source, int width = 32) {

@@ -63,6 +63,17 @@ class PackCacheTest {
   }
 
   @Test
+  void whatIsMadeOfAPackIsMadeAnewWithIt() {
+    Buffer pack = new Buffer(get("a", weight), DType.FLOAT32, 2);
+    get("b", pack);
+    cache.invalidate(weight.address(), weight.bytes());
+    assertThat(memory.bytesInUse()).isZero();
+    Buffer again = new Buffer(get("a", weight), DType.FLOAT32, 2);
+    get("b", again);
+    assertThat(packed).isEqualTo(4);
+  }
+
+  @Test
   void keepsWhatHasNotChanged() {
     get("a", weight);
     cache.invalidate(weight.address() - 100, 100);

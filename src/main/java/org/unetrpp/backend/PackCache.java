@@ -170,6 +170,7 @@ public final class PackCache implements AutoCloseable {
     if (key instanceof Key ofPack) {
       Pack pack = packs.remove(ofPack);
       if (pack != null) {
+        invalidate(pack.address(), pack.bytes()); // other packs may be made of this one
         memory.release(pack.address(), pack.bytes());
       }
       unlink(key, ofPack.from());

@@ -16,10 +16,13 @@ import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.cuda.Twin.Pair;
 import org.unetrpp.grid.Extents;
+import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
 
 /** The kernels of convolutions on an emulated device, against the reference. */
 class ConvolutionKernelsTest {
+  private static final double EPSILON = 1e-5;
+
   @BeforeAll
   static void needsCompiler() {
     assumeTrue(EmulatedCuda.isPossible(), "needs g++ on an x86-64 Linux");
@@ -152,6 +155,115 @@ class ConvolutionKernelsTest {
       }
       twin.assertSame(y);
       twin.assertSame(withBias);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}: {1}")
+  @MethodSource("cases")
+  void whatFollowsIsPartOfTheConvolution(DType type, Case c) {
+    try (Twin twin = new Twin(type)) {
+      Pair x = c.activations(twin, c.inputs());
+      Pair weight = twin.parameters(c.weights());
+      Pair bias = twin.parameters(c.shape.outChannels());
+      Pair addend = c.activations(twin, c.outputs());
+      Pair activated = c.room(twin, c.outputs());
+      Pair added = c.room(twin, c.outputs());
+      Convolutions own = twin.device().convolutions();
+      Epilogue leaky = new Epilogue(bias.device(), null, 0.01);
+      own.forward(x.device(), weight.device(), leaky, activated.device(), c.grid, c.shape);
+      Epilogue all = new Epilogue(bias.device(), addend.device(), 0.25);
+      own.forward(x.device(), weight.device(), all, added.device(), c.grid, c.shape);
+
+      Buffer y = added.reference();
+      twin.reference()
+          .convolution(x.reference(), weight.reference(), bias.reference(), y, c.grid, c.shape);
+      twin.reference().leakyRelu(y, activated.reference(), 0.01);
+      twin.reference().add(y, addend.reference(), y);
+      twin.reference().leakyRelu(y, y, 0.25);
+      twin.assertSame(activated, added);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}: {1}")
+  @MethodSource("cases")
+  void whatIsReadIsNormalizedOnTheWay(DType type, Case c) {
+    try (Twin twin = new Twin(type)) {
+      assumeTrue(c.grid.tokens() > 1, "one value deviates from its mean by nothing");
+      Convolutions own = twin.device().convolutions();
+      Pair x = c.activations(twin, c.inputs());
+      Pair y = c.room(twin, c.outputs());
+      assumeTrue(own.takesPrologue(x.device(), y.device(), c.grid, c.shape), "has no prologue");
+      int in = c.shape.inChannels();
+      GroupNormKernels norm = twin.device().groupNorm();
+      Pair weight = twin.parameters(c.weights());
+      Pair scale = twin.positive(in);
+      GroupStatistics read =
+          new GroupStatistics(norm.coefficients(c.grid.batch(), in), scale.device(), in, EPSILON);
+      norm.measure(x.device(), read, c.grid, in);
+      int out = c.shape.outChannels();
+      GroupStatistics written =
+          new GroupStatistics(norm.coefficients(c.grid.batch(), out), null, out, EPSILON);
+      own.forward(
+          x.device(),
+          new Prologue(read.coefficients(), 0.25),
+          weight.device(),
+          written,
+          y.device(),
+          c.grid,
+          c.shape);
+
+      Buffer z = twin.room(DType.FLOAT32, c.inputs()).reference();
+      twin.reference()
+          .groupNorm(x.reference(), scale.reference(), null, z, c.grid, in, in, EPSILON);
+      twin.reference().leakyRelu(z, z, 0.25);
+      twin.reference().convolution(z, weight.reference(), null, y.reference(), c.grid, c.shape);
+      // normalizing rounds to 2^-24 of the largest value, which a value near the mean is far below
+      twin.assertSame(type == DType.FLOAT32 ? 4e-6 : Twin.BFLOAT16_TOLERANCE, y);
+    }
+  }
+
+  /** Two channels to a group of the normalization, where they come in pairs; else all. */
+  @ParameterizedTest(name = "{0}: {1}")
+  @MethodSource("cases")
+  void statisticsAreThoseOfTheValuesThatAreStored(DType type, Case c) {
+    try (Twin twin = new Twin(type)) {
+      int channels = c.shape.outChannels();
+      int groups = channels % 2 == 0 ? channels / 2 : 1;
+      Pair x = c.activations(twin, c.inputs());
+      Pair weight = twin.parameters(c.weights());
+      Pair gamma = twin.parameters(channels);
+      Pair y = c.room(twin, c.outputs());
+      Pair normalized = c.room(twin, c.outputs());
+      GroupNormKernels norm = twin.device().groupNorm();
+      Buffer coefficients = norm.coefficients(c.grid.batch(), channels);
+      GroupStatistics statistics =
+          new GroupStatistics(coefficients, gamma.device(), groups, EPSILON);
+      Grid outputs = new Grid(c.grid.batch(), c.shape.output(c.grid.extents()));
+      boolean taken =
+          twin.device()
+              .convolutions()
+              .forward(x.device(), null, weight.device(), statistics, y.device(), c.grid, c.shape);
+      if (!taken) {
+        assertThat(c.grid.batch()).isGreaterThan(1);
+        norm.measure(y.device(), statistics, outputs, channels);
+      }
+      norm.apply(
+          y.device(), coefficients, null, null, null, 1, normalized.device(), outputs, channels);
+      twin.reference()
+          .convolution(x.reference(), weight.reference(), null, y.reference(), c.grid, c.shape);
+      twin.assertSame(y);
+      twin.reference().upload(twin.device().download(y.device()), y.reference());
+      twin.reference()
+          .groupNorm(
+              y.reference(),
+              gamma.reference(),
+              null,
+              normalized.reference(),
+              outputs,
+              channels,
+              groups,
+              EPSILON);
+      twin.assertSame(normalized);
     }
   }
 

@@ -10,11 +10,14 @@ import java.util.Objects;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
+import org.unetrpp.backend.cuda.driver.DeviceProperties;
 import org.unetrpp.memory.DType;
 
-/** An emulated device that runs no kernel, and counts those of a recording by name. */
+/** An emulated device as large as an H200 that runs no kernel, and counts those of a recording. */
 public final class CountingCuda {
   private static final long MEMORY = 16L << 30;
+  private static final DeviceProperties H200 =
+      new DeviceProperties(0, "counting device", 9, 0, 132, MEMORY, 227 << 10, 13_000);
 
   private final CudaDriver driver = new EmulatedDriver(MEMORY);
   private final IdentityHashMap<Object, String> names = new IdentityHashMap<>(); // of kernels
@@ -44,6 +47,9 @@ public final class CountingCuda {
       return null;
     }
     switch (method.getName()) {
+      case "device" -> {
+        return H200;
+      }
       case "beginCapture" -> {
         recording = true;
         launches.clear();

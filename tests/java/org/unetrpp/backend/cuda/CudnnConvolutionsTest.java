@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -185,7 +186,7 @@ class CudnnConvolutionsTest {
   }
 
   @Test
-  void biasAndItsGradientAreAdded() {
+  void whatFollowsAndTheGradientOfTheBiasAreAdded() {
     Grid grid = new Grid(2, new Extents(2, 3, 4));
     Convolution shape = Convolution.pointwise(3, 5);
     Random random = new Random(1);
@@ -202,9 +203,20 @@ class CudnnConvolutionsTest {
             emulated.buffer(DType.FLOAT32, EmulatedContext.random(random, DType.FLOAT32, 5));
         Buffer y = context.scopes().allocate(DType.FLOAT32, grid.rows() * 5);
         Buffer expected = context.scopes().allocate(DType.FLOAT32, grid.rows() * 5);
-        cudnn.forward(x, weight, bias, y, grid, shape);
-        new ReferenceConvolutions().forward(x, weight, bias, expected, grid, shape);
-        assertThat(new ComparisonKernels(context).compare(y, expected).relative()).isLessThan(1e-6);
+        Buffer addend =
+            emulated.buffer(
+                DType.FLOAT32, EmulatedContext.random(random, DType.FLOAT32, grid.rows() * 5));
+        for (Epilogue epilogue :
+            List.of(
+                Epilogue.NONE,
+                Epilogue.of(bias),
+                new Epilogue(null, addend, 1),
+                new Epilogue(bias, addend, 0.25))) {
+          cudnn.forward(x, weight, epilogue, y, grid, shape);
+          new ReferenceConvolutions().forward(x, weight, epilogue, expected, grid, shape);
+          assertThat(new ComparisonKernels(context).compare(y, expected).relative())
+              .isLessThan(1e-6);
+        }
 
         float[] sums = {1, 2, 3, 4, 5};
         Buffer dbias = emulated.buffer(DType.FLOAT32, sums);

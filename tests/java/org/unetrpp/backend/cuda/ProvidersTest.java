@@ -190,7 +190,8 @@ class ProvidersTest {
       Buffer y = backend.scopes().allocate(DType.FLOAT32, grid.rows() * 3);
       Buffer expected = backend.scopes().allocate(DType.FLOAT32, grid.rows() * 3);
       backend.convolution(x, weight, bias, y, grid, Convolution.same3(2, 3));
-      new ReferenceConvolutions().forward(x, weight, bias, expected, grid, Convolution.same3(2, 3));
+      new ReferenceConvolutions()
+          .forward(x, weight, Epilogue.of(bias), expected, grid, Convolution.same3(2, 3));
       assertThat(backend.download(y))
           .usingComparatorWithPrecision(1e-5f) // sums of 54 products below 1
           .containsExactly(backend.download(expected));

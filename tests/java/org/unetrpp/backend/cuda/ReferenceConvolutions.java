@@ -17,17 +17,24 @@ final class ReferenceConvolutions implements Convolutions {
 
   @Override
   public void forward(
-      Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
+      Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape) {
+    Buffer bias = epilogue.bias();
+    Buffer addend = epilogue.addend();
     with(
         y,
-        call ->
-            call.reference.convolution(
-                call.copy(x),
-                call.copy(weight),
-                bias == null ? null : call.copy(bias),
-                call.result,
-                grid,
-                shape));
+        call -> {
+          call.reference.convolution(
+              call.copy(x),
+              call.copy(weight),
+              bias == null ? null : call.copy(bias),
+              call.result,
+              grid,
+              shape);
+          if (addend != null) {
+            call.reference.add(call.result, call.copy(addend), call.result);
+          }
+          call.reference.leakyRelu(call.result, call.result, epilogue.slope());
+        });
   }
 
   @Override

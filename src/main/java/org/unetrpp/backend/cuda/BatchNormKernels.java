@@ -1,14 +1,17 @@
 package org.unetrpp.backend.cuda;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.cuda.driver.LaunchGeometry;
 import org.unetrpp.memory.Buffer;
+import org.unetrpp.memory.DType;
 
 /** Launches {@code kernels/batch_norm.cu}. */
 final class BatchNormKernels {
   private static final String FILE = "batch_norm";
   private static final int CHANNELS_PER_BLOCK = 8;
+  private static final int FOLD_THREADS = 256;
 
   private final CudaContext context;
   private final GroupNormKernels groupNorm;
@@ -85,6 +88,46 @@ final class BatchNormKernels {
           channels,
           epsilon);
     }
+  }
+
+  /**
+   * A convolution that has the normalization behind it in its weights.
+   *
+   * @param weight as that of the convolution
+   * @param bias (Cout)
+   */
+  record Folded(Buffer weight, Buffer bias) {}
+
+  /** Weights (Cout, Cin, kD, kH, kW) with a norm of given statistics, made anew as they change. */
+  Folded folded(Buffer weight, ChannelNorm.Batch norm, double epsilon) {
+    long values = weight.elements();
+    long channels = norm.gamma().elements();
+    Buffer folded =
+        new Buffer(
+            context
+                .packs()
+                .get(
+                    "with the norm behind",
+                    List.of(weight, norm.gamma(), norm.beta(), norm.mean(), norm.variance()),
+                    (values + channels) * Float.BYTES,
+                    address -> fold(weight, norm, address, epsilon)),
+            DType.FLOAT32,
+            values + channels);
+    return new Folded(folded.slice(0, values), folded.slice(values, channels));
+  }
+
+  private void fold(Buffer weight, ChannelNorm.Batch norm, long folded, double epsilon) {
+    long values = weight.elements();
+    long channels = norm.gamma().elements();
+    context.launch(
+        FILE,
+        "batch_norm_fold",
+        LaunchGeometry.threadEach(values + channels, FOLD_THREADS),
+        context
+            .arguments(weight, norm.gamma(), norm.beta(), norm.mean(), norm.variance())
+            .longs(folded, values)
+            .ints(Math.toIntExact(channels))
+            .floats((float) epsilon));
   }
 
   void updateStatistics(Buffer x, ChannelNorm.Batch norm, int channels, double momentum) {

@@ -93,7 +93,7 @@ record ConvolutionWork(
         yield new ConvolutionTrial(random, dtype, outputElements()) {
           @Override
           public void run(Convolutions provider, Buffer y) {
-            provider.forward(x, weight, null, y, grid, shape);
+            provider.forward(x, weight, Epilogue.NONE, y, grid, shape);
           }
         };
       }

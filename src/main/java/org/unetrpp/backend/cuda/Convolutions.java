@@ -10,9 +10,35 @@ import org.unetrpp.memory.Buffer;
  * float32.
  */
 interface Convolutions extends Provider {
-  /** As {@link org.unetrpp.backend.Backend#convolution}. */
-  void forward(
-      Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape);
+  /** As {@link org.unetrpp.backend.Backend#convolution}, with what follows it. */
+  void forward(Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape);
+
+  /** Whether such a convolution can have a prologue. */
+  default boolean takesPrologue(Buffer x, Buffer y, Grid grid, Convolution shape) {
+    return false;
+  }
+
+  /**
+   * As {@link org.unetrpp.backend.Backend#convolution}, with the statistics of {@code y} where they
+   * can be taken on the way.
+   *
+   * @param prologue only where {@link #takesPrologue} has said so, or none
+   * @return whether the statistics were taken
+   */
+  default boolean forward(
+      Buffer x,
+      @Nullable Prologue prologue,
+      Buffer weight,
+      GroupStatistics statistics,
+      Buffer y,
+      Grid grid,
+      Convolution shape) {
+    if (prologue != null) {
+      throw new IllegalArgumentException(name() + " has no prologues");
+    }
+    forward(x, weight, Epilogue.NONE, y, grid, shape);
+    return false;
+  }
 
   /** As {@link org.unetrpp.backend.TrainingPrimitives#convolutionBackwardData}. */
   void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape);

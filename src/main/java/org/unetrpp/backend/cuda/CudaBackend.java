@@ -270,7 +270,7 @@ public final class CudaBackend implements Backend {
   @Override
   public void convolution(
       Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
-    providers.convolutions().forward(x, weight, bias, y, grid, shape);
+    providers.convolutions().forward(x, weight, Epilogue.of(bias), y, grid, shape);
   }
 
   @Override

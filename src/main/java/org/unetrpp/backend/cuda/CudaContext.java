@@ -17,12 +17,16 @@ import org.unetrpp.memory.ScopeStack;
 
 /** What all launchers of one backend share: device, stream, memory and the block of arguments. */
 final class CudaContext {
+  private static final int LEAST_TICKETS = 1 << 14;
+
   private final CudaDriver driver;
   private final CudaDriver.Stream stream;
   private final DeviceMemory memory;
   private final ScopeStack scopes;
   private final KernelArguments arguments = new KernelArguments();
   private final Map<String, CudaDriver.Kernel> kernels = new HashMap<>();
+  private long tickets; // freed with the driver
+  private long ticketCount;
 
   CudaContext(CudaDriver driver, CudaDriver.Stream stream, DeviceMemory memory) {
     this.driver = driver;
@@ -47,6 +51,20 @@ final class CudaContext {
   /** Weights in the form that their kernels read. */
   PackCache packs() {
     return memory.packs();
+  }
+
+  /**
+   * Address of zeros, 4 bytes each, for kernels whose blocks count those that are done. Whoever is
+   * the last leaves zeros again.
+   */
+  long tickets(long count) {
+    if (count > ticketCount) {
+      ticketCount = Math.max(count, LEAST_TICKETS); // those before may be part of a recording
+      long bytes = ticketCount * Integer.BYTES;
+      tickets = driver.allocate(bytes);
+      driver.fill(tickets, (byte) 0, bytes, stream);
+    }
+    return tickets;
   }
 
   /** A new list of kernel arguments that begins with these device addresses. */

@@ -34,6 +34,7 @@ final class CudnnConvolutions implements Convolutions, Library<Convolutions, Con
   private final ChoiceTable table;
   private final WeightKernels weights;
   private final ColumnKernels columns;
+  private final ElementKernels elements;
   private final long version;
   private final Map<ConvolutionWork, Prepared> prepared = new HashMap<>();
 
@@ -53,6 +54,7 @@ final class CudnnConvolutions implements Convolutions, Library<Convolutions, Con
     this.table = table;
     weights = new WeightKernels(context);
     columns = new ColumnKernels(context);
+    elements = new ElementKernels(context);
     version = cudnn.version();
   }
 
@@ -92,11 +94,11 @@ final class CudnnConvolutions implements Convolutions, Library<Convolutions, Con
 
   @Override
   public void forward(
-      Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
+      Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape) {
     Buffer packed = weights.packed(weight, x.dtype(), shape);
     run(Direction.FORWARD, x, packed, y, grid, shape);
-    if (bias != null) {
-      columns.addBias(MatrixView.of(y, shape.outChannels()), bias);
+    if (!epilogue.equals(Epilogue.NONE)) {
+      elements.finish(y, epilogue, shape.outChannels());
     }
   }
 

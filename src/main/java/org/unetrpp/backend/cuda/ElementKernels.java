@@ -53,6 +53,19 @@ final class ElementKernels {
         context.arguments(a, b, y).longs(a.elements(), b.elements()));
   }
 
+  /** What follows a convolution that left its sums in {@code y}. */
+  void finish(Buffer y, Epilogue epilogue, int channels) {
+    context.launch(
+        FILE,
+        CudaContext.entry("epilogue", y),
+        packEach(y.elements()),
+        context
+            .arguments(epilogue.bias(), epilogue.addend(), y)
+            .longs(y.elements())
+            .ints(channels)
+            .floats((float) epilogue.slope()));
+  }
+
   void addScaled(Buffer a, Buffer gamma, Buffer b, Buffer y, int channels) {
     context.launch(
         FILE,

@@ -4,11 +4,18 @@ import org.jspecify.annotations.Nullable;
 import org.unetrpp.memory.Buffer;
 
 /**
- * What a kernel does to its sums before it stores them: it adds the bias of their channel and an
- * addend, and multiplies what is below zero then by a slope.
+ * What a convolution makes of its sums: {@code y = leakyRelu(sum + bias + addend)}.
  *
- * @param bias a float32 for each channel
- * @param addend of the shape and type of the result
- * @param slope of LeakyReLU; with 1 values below zero stay as they are
+ * @param bias of each channel of y, in float32, or none
+ * @param addend as y, but not y itself, or none
+ * @param slope of the LeakyReLU below zero; 1 for none
  */
-record Epilogue(@Nullable Buffer bias, @Nullable Buffer addend, double slope) {}
+record Epilogue(@Nullable Buffer bias, @Nullable Buffer addend, double slope) {
+  /** The sums as they are. */
+  static final Epilogue NONE = new Epilogue(null, null, 1);
+
+  /** With a bias, or with nothing. */
+  static Epilogue of(@Nullable Buffer bias) {
+    return new Epilogue(bias, null, 1);
+  }
+}

@@ -75,26 +75,76 @@ final class GroupNormKernels {
       int groups,
       double epsilon) {
     try (var _ = context.scopes().open()) {
-      Buffer coefficients = context.floats(2L * chunks.items() * channels);
-      context.launch(
-          FILE,
-          "group_norm_coefficients",
-          groupGeometry(groups, chunks.items(), channels),
-          context
-              .arguments(partials, gamma, coefficients)
-              .longs(chunks.rows())
-              .ints(chunks.size(), chunks.count(), channels, channels / groups)
-              .floats((float) epsilon));
-      context.launch(
-          FILE,
-          CudaContext.entry("group_norm_forward", x),
-          chunks.geometry(),
-          context
-              .arguments(x, coefficients, beta, residual, y)
-              .longs(chunks.rows())
-              .ints(chunks.size(), channels, chunks.packs())
-              .floats((float) slope));
+      Buffer coefficients = coefficients(chunks.items(), channels);
+      measure(partials, chunks, new GroupStatistics(coefficients, gamma, groups, epsilon));
+      apply(x, coefficients, chunks, beta, residual, null, slope, y);
     }
+  }
+
+  /** Room for the coefficients of {@link GroupStatistics}, in the innermost scope. */
+  Buffer coefficients(int items, int channels) {
+    return context.floats(2L * items * channels);
+  }
+
+  /** Takes the statistics of {@code x}. */
+  void measure(Buffer x, GroupStatistics statistics, Grid grid, int channels) {
+    RowChunks chunks = chunks(grid, channels, x);
+    try (var _ = context.scopes().open()) {
+      measure(moments.partials(x, chunks), chunks, statistics);
+    }
+  }
+
+  private void measure(Buffer partials, RowChunks chunks, GroupStatistics statistics) {
+    int channels = chunks.columns();
+    int groups = statistics.groups();
+    context.launch(
+        FILE,
+        "group_norm_coefficients",
+        groupGeometry(groups, chunks.items(), channels),
+        context
+            .arguments(partials, statistics.gamma(), statistics.coefficients())
+            .longs(chunks.rows())
+            .ints(chunks.size(), chunks.count(), channels, channels / groups)
+            .floats((float) statistics.epsilon()));
+  }
+
+  /**
+   * {@code y = leakyRelu(norm(x) + residual)} with the coefficients of statistics taken before.
+   *
+   * @param residualCoefficients if the residual is normalized as well, without a shift
+   */
+  void apply(
+      Buffer x,
+      Buffer coefficients,
+      @Nullable Buffer beta,
+      @Nullable Buffer residual,
+      @Nullable Buffer residualCoefficients,
+      double slope,
+      Buffer y,
+      Grid grid,
+      int channels) {
+    RowChunks chunks = chunks(grid, channels, x, residual, y);
+    apply(x, coefficients, chunks, beta, residual, residualCoefficients, slope, y);
+  }
+
+  private void apply(
+      Buffer x,
+      Buffer coefficients,
+      RowChunks chunks,
+      @Nullable Buffer beta,
+      @Nullable Buffer residual,
+      @Nullable Buffer residualCoefficients,
+      double slope,
+      Buffer y) {
+    context.launch(
+        FILE,
+        CudaContext.entry("group_norm_forward", x),
+        chunks.geometry(),
+        context
+            .arguments(x, coefficients, beta, residual, residualCoefficients, y)
+            .longs(chunks.rows())
+            .ints(chunks.size(), chunks.columns(), chunks.packs())
+            .floats((float) slope));
   }
 
   void backward(

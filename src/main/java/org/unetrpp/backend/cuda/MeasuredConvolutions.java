@@ -26,8 +26,31 @@ final class MeasuredConvolutions implements Convolutions {
 
   @Override
   public void forward(
-      Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
-    provider(Direction.FORWARD, x, y, grid, shape).forward(x, weight, bias, y, grid, shape);
+      Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape) {
+    Buffer addend = epilogue.addend();
+    Convolutions provider =
+        addend == null || addend.address() % ALIGNMENT == 0
+            ? provider(Direction.FORWARD, x, y, grid, shape)
+            : choice.own();
+    provider.forward(x, weight, epilogue, y, grid, shape);
+  }
+
+  @Override
+  public boolean takesPrologue(Buffer x, Buffer y, Grid grid, Convolution shape) {
+    return provider(Direction.FORWARD, x, y, grid, shape).takesPrologue(x, y, grid, shape);
+  }
+
+  @Override
+  public boolean forward(
+      Buffer x,
+      @Nullable Prologue prologue,
+      Buffer weight,
+      GroupStatistics statistics,
+      Buffer y,
+      Grid grid,
+      Convolution shape) {
+    return provider(Direction.FORWARD, x, y, grid, shape)
+        .forward(x, prologue, weight, statistics, y, grid, shape);
   }
 
   @Override

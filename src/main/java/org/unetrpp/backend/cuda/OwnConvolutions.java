@@ -12,7 +12,6 @@ import org.unetrpp.memory.Buffer;
 final class OwnConvolutions implements Convolutions {
   private static final String FILE = "convolution";
   private static final int THREADS = 128;
-  private static final int MERGE_THREADS = 256;
 
   /** Channels of a chunk of the tiled kernels. */
   private static final int CHUNK = 8;
@@ -36,6 +35,9 @@ final class OwnConvolutions implements Convolutions {
    * Workspace for gradients of weights, 64 MB; where one copy of the gradient is larger, that much.
    */
   private static final long MOST_PARTIALS = (64L << 20) / Float.BYTES;
+
+  /** Count, mean and squared deviations. */
+  private static final long MOMENT_FLOATS = 3;
 
   /** Blocks for each multiprocessor that splitting aims at. */
   private static final int FORWARD_BLOCKS = 2;
@@ -83,13 +85,38 @@ final class OwnConvolutions implements Convolutions {
    */
   private record Product(
       Buffer x,
+      @Nullable Prologue prologue,
       Buffer weight,
-      @Nullable Buffer bias,
+      Epilogue epilogue,
+      @Nullable GroupStatistics statistics,
       Buffer y,
       int batch,
       int inChannels,
       int outChannels,
-      boolean backward) {}
+      boolean backward) {
+    /** A forward pass. */
+    Product(
+        Buffer x,
+        @Nullable Prologue prologue,
+        Buffer weight,
+        Epilogue epilogue,
+        @Nullable GroupStatistics statistics,
+        Buffer y,
+        Grid grid,
+        Convolution shape) {
+      this(
+          x,
+          prologue,
+          weight,
+          epilogue,
+          statistics,
+          y,
+          grid.batch(),
+          shape.inChannels(),
+          shape.outChannels(),
+          false);
+    }
+  }
 
   private final CudaContext context;
   private final PackedWeights weights;
@@ -112,26 +139,59 @@ final class OwnConvolutions implements Convolutions {
 
   @Override
   public void forward(
-      Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
-    int in = shape.inChannels();
-    int out = shape.outChannels();
-    Product product = new Product(x, weight, bias, y, grid.batch(), in, out, false);
+      Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape) {
+    forward(new Product(x, null, weight, epilogue, null, y, grid, shape), grid.extents(), shape);
+  }
+
+  @Override
+  public boolean takesPrologue(Buffer x, Buffer y, Grid grid, Convolution shape) {
+    return isTiled(shape);
+  }
+
+  @Override
+  public boolean forward(
+      Buffer x,
+      @Nullable Prologue prologue,
+      Buffer weight,
+      GroupStatistics statistics,
+      Buffer y,
+      Grid grid,
+      Convolution shape) {
     Extents extents = grid.extents();
-    if (shape.equals(Convolution.same3(in, out))) {
+    boolean taken =
+        isTiled(shape)
+            || grid.batch() == 1
+            || shape.output(extents).voxels() % gather(shape).rows == 0; // no tile of two items
+    Product product =
+        new Product(x, prologue, weight, Epilogue.NONE, taken ? statistics : null, y, grid, shape);
+    forward(product, extents, shape);
+    return taken;
+  }
+
+  private void forward(Product product, Extents extents, Convolution shape) {
+    if (isTiled(shape)) {
       tiled(product, extents);
     } else {
-      Gather gather = out <= Gather.NARROW.columns ? Gather.NARROW : Gather.WIDE;
-      gathered(product, gather, extents, shape.output(extents), shape);
+      gathered(product, gather(shape), extents, shape.output(extents), shape);
     }
+  }
+
+  private static boolean isTiled(Convolution shape) {
+    return shape.equals(Convolution.same3(shape.inChannels(), shape.outChannels()));
+  }
+
+  private static Gather gather(Convolution shape) {
+    return shape.outChannels() <= Gather.NARROW.columns ? Gather.NARROW : Gather.WIDE;
   }
 
   @Override
   public void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
     int in = shape.inChannels();
     int out = shape.outChannels();
-    Product product = new Product(dy, weight, null, dx, grid.batch(), out, in, true);
+    Product product =
+        new Product(dy, null, weight, Epilogue.NONE, null, dx, grid.batch(), out, in, true);
     Extents extents = grid.extents();
-    if (shape.equals(Convolution.same3(in, out))) {
+    if (isTiled(shape)) {
       tiled(product, extents);
     } else if (shape.equals(Convolution.patches(in, out, shape.kernel()))
         && extents.divisibleBy(shape.stride())) {
@@ -162,10 +222,9 @@ final class OwnConvolutions implements Convolutions {
           CudaContext.entry("convolution_forward_tiled_" + tile.suffix, p.x()),
           LaunchGeometry.blocks(tiles, THREADS)
               .grid(Math.toIntExact(tiles), columnTiles, splits.count()),
-          start(p, packed, partials)
+          start(input(p), p, packed, partials, tiles, columnTiles)
               .ints(p.batch(), extents.depth(), extents.height(), extents.width())
               .ints(p.inChannels(), p.outChannels(), padded, splits.steps()));
-      merge(p, partials, splits);
     }
   }
 
@@ -192,7 +251,8 @@ final class OwnConvolutions implements Convolutions {
     Splits splits = splits(tiles * columnTiles, Math.ceilDiv(terms, GATHERED_TERMS));
     try (var _ = context.scopes().open()) {
       Buffer partials = partials(p, splits);
-      KernelArguments arguments = start(p, packed, partials).longs(rows);
+      KernelArguments arguments =
+          start(context.arguments(p.x()), p, packed, partials, tiles, columnTiles).longs(rows);
       context.launch(
           FILE,
           CudaContext.entry(gather.entry, p.x()),
@@ -200,7 +260,6 @@ final class OwnConvolutions implements Convolutions {
               .grid(Math.toIntExact(tiles), columnTiles, splits.count()),
           geometry(arguments, in, out, shape)
               .ints(p.inChannels(), p.outChannels(), padded, splits.steps()));
-      merge(p, partials, splits);
     }
   }
 
@@ -219,8 +278,50 @@ final class OwnConvolutions implements Convolutions {
     return splits.count() == 1 ? null : context.floats(splits.count() * p.y().elements());
   }
 
-  private KernelArguments start(Product p, long packed, @Nullable Buffer partials) {
-    return context.arguments(p.x()).longs(packed).buffers(p.bias(), p.y(), partials);
+  /** What the tiled kernels read. */
+  private KernelArguments input(Product p) {
+    Prologue prologue = p.prologue();
+    return context
+        .arguments(p.x(), prologue == null ? null : prologue.coefficients())
+        .floats(prologue == null ? 1 : (float) prologue.slope());
+  }
+
+  /** Arguments that all kernels have, behind what they read. */
+  private KernelArguments start(
+      KernelArguments input,
+      Product p,
+      long packed,
+      @Nullable Buffer partials,
+      long tiles,
+      int columnTiles) {
+    GroupStatistics statistics = p.statistics();
+    long splitTickets = partials == null ? 0 : tiles * columnTiles;
+    if (statistics == null) {
+      long tickets = splitTickets == 0 ? 0 : context.tickets(splitTickets);
+      return start(input, p, packed, partials, tickets).longs(0, 0, 0, 0).ints(0, 0, 0).floats(0);
+    }
+    int channels = p.outChannels();
+    int tilesOfItem = Math.toIntExact(tiles / p.batch());
+    int group = Math.toIntExact(Math.round(Math.ceil(Math.sqrt(tilesOfItem))));
+    long groups = (long) p.batch() * columnTiles * Math.ceilDiv(tilesOfItem, group);
+    long tickets = context.tickets(splitTickets + p.batch() + groups);
+    Buffer moments = context.floats(MOMENT_FLOATS * tiles * channels);
+    return start(input, p, packed, partials, tickets)
+        .buffers(moments, statistics.gamma(), statistics.coefficients())
+        .longs(tickets + splitTickets * Integer.BYTES)
+        .ints(tilesOfItem, group, channels / statistics.groups())
+        .floats((float) statistics.epsilon());
+  }
+
+  private static KernelArguments start(
+      KernelArguments input, Product p, long packed, @Nullable Buffer partials, long tickets) {
+    Epilogue epilogue = p.epilogue();
+    return input
+        .longs(packed)
+        .buffers(epilogue.bias(), epilogue.addend())
+        .floats((float) epilogue.slope())
+        .buffers(p.y(), partials)
+        .longs(tickets);
   }
 
   private static KernelArguments geometry(
@@ -231,19 +332,6 @@ final class OwnConvolutions implements Convolutions {
         .ints(shape.kernel().toArray())
         .ints(shape.stride().toArray())
         .ints(shape.padding().toArray());
-  }
-
-  private void merge(Product p, @Nullable Buffer partials, Splits splits) {
-    if (partials != null) {
-      context.launch(
-          FILE,
-          CudaContext.entry("convolution_merge", p.y()),
-          LaunchGeometry.threadEach(p.y().elements(), MERGE_THREADS),
-          context
-              .arguments(partials, p.bias(), p.y())
-              .longs(p.y().elements())
-              .ints(splits.count(), p.outChannels()));
-    }
   }
 
   @Override

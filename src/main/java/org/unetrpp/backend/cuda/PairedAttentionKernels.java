@@ -37,6 +37,9 @@ final class PairedAttentionKernels {
 
   private static final int MAP_WARPS = 4;
 
+  /** Of attention whose maps are so little work that one kernel makes them all. */
+  private static final int MOST_MAPPED_CHANNELS = 64;
+
   /** Warps that hide one another's waiting. */
   private static final int WARPS_OF_MULTIPROCESSOR = 16;
 
@@ -265,13 +268,21 @@ final class PairedAttentionKernels {
     void forward(Buffer y) {
       try (var _ = context.scopes().open()) {
         sumTokens();
-        makeMaps();
+        boolean mapped = hasWholeHeads();
+        if (mapped) {
+          makeMaps();
+        } else {
+          makeMapsOfRows();
+        }
         Concatenation fusion = p.fusion();
         if (fusion != null && hasWholeRows()) {
+          if (!mapped) {
+            makeOutputMaps(fusion);
+          }
           atOnce(fusion, y);
         } else {
           Buffer spatial = floats((long) tokens * channels);
-          spatialBranch(spatial);
+          spatialBranch(spatial, mapped ? null : fusion);
           output(spatial, y);
         }
       }
@@ -304,17 +315,20 @@ final class PairedAttentionKernels {
       int runs = Math.min(tiles, Math.ceilDiv(4 * multiprocessors(), parts * batch));
       int run = Math.ceilDiv(tiles, runs) * SUM_TOKENS;
       runs = Math.ceilDiv(tokens, run);
+      int group = Math.toIntExact(Math.round(Math.ceil(Math.sqrt(runs))));
+      long tickets = (long) batch * parts * (Math.ceilDiv(runs, group) + 1);
       try (var _ = context.scopes().open()) {
-        Buffer partials = floats((long) runs * channels * width);
+        Buffer partials = runs == 1 ? null : floats((long) runs * channels * width);
         context.launch(
             FORWARD,
             CudaContext.entry("attention_sums", x),
             new LaunchGeometry(runs, parts, batch, WARP, SUM_WARPS, 1, 0),
             tokenArguments()
-                .buffers(p.keys().weight(), twoProjections ? p.values().weight() : null, partials)
-                .ints(tokens, channels, projected, p.keys().tokenMajor() ? 1 : 0, run)
+                .buffers(
+                    p.keys().weight(), twoProjections ? p.values().weight() : null, partials, sums)
+                .longs(context.tickets(tickets))
+                .ints(tokens, channels, projected, p.keys().tokenMajor() ? 1 : 0, run, group)
                 .floats(EPSILON));
-        merge(partials, sums, runs, (long) channels * width, batch);
       }
     }
 
@@ -322,8 +336,59 @@ final class PairedAttentionKernels {
       return context.arguments(x, p.positions(), p.normGamma(), p.normBeta());
     }
 
+    /** Whether the rows that a block makes maps of are those of whole heads, and few in all. */
+    private boolean hasWholeHeads() {
+      return channels <= MOST_MAPPED_CHANNELS && MAP_WARPS * ROWS % d == 0 && d % ROWS == 0;
+    }
+
     /** What lies between the sums and the tokens. */
     private void makeMaps() {
+      int rows = MAP_WARPS * ROWS;
+      int floats = stride(channels) + stride(d);
+      Concatenation fusion = p.fusion();
+      context.launch(
+          FORWARD,
+          "attention_maps_f32",
+          new LaunchGeometry(
+              Math.ceilDiv(channels, rows),
+              batch,
+              1,
+              WARP,
+              MAP_WARPS,
+              1,
+              rows * floats * Float.BYTES),
+          DropoutKernels.withMask(
+                  context
+                      .arguments(
+                          p.qkvv(),
+                          qkvvTransposed,
+                          sums,
+                          p.keys().bias(),
+                          p.values().bias(),
+                          p.temperature(),
+                          p.temperature2(),
+                          fusion == null ? null : fusion.channelWeight(),
+                          queryGram,
+                          keyGram,
+                          norms,
+                          keys,
+                          scaledKeys,
+                          scaledKeysTransposed,
+                          values,
+                          valuesTransposed,
+                          products,
+                          channelMaps,
+                          branch,
+                          branchTransposed,
+                          outputMaps,
+                          outputMapsTransposed)
+                      .longs(context.tickets(batch)),
+                  channelDropout)
+              .ints(channels, heads, projected, width));
+    }
+
+    /** All but the output maps, by kernels of their own. */
+    private void makeMapsOfRows() {
       context.launch(
           FORWARD,
           "attention_projections_f32",
@@ -361,16 +426,17 @@ final class PairedAttentionKernels {
                       branchTransposed),
                   channelDropout)
               .ints(channels, heads));
-      Concatenation fusion = p.fusion();
-      if (fusion != null) {
-        context.launch(
-            FORWARD,
-            "attention_output_maps_f32",
-            tiles(outputs, stride(channels), 0, MAP_WARPS, batch, 1),
-            context
-                .arguments(fusion.channelWeight(), branch, outputMaps, outputMapsTransposed)
-                .ints(channels));
-      }
+    }
+
+    /** Where nothing else does it. */
+    private void makeOutputMaps(Concatenation fusion) {
+      context.launch(
+          FORWARD,
+          "attention_output_maps_f32",
+          tiles(outputs, stride(channels), 0, MAP_WARPS, batch, 1),
+          context
+              .arguments(fusion.channelWeight(), branch, outputMaps, outputMapsTransposed)
+              .ints(channels));
     }
 
     /** Heads that a block works on, so that there is a block for each multiprocessor. */
@@ -427,14 +493,31 @@ final class PairedAttentionKernels {
               .floats(EPSILON));
     }
 
-    private void spatialBranch(Buffer spatial) {
+    /**
+     * S, and besides it the output maps.
+     *
+     * @param missing whose maps are made; none if they are there, or if there are none
+     */
+    private void spatialBranch(Buffer spatial, @Nullable Concatenation missing) {
       int blockHeads = blockHeads();
+      LaunchGeometry tiles = spatialTiles(blockHeads);
+      int rows = tiles.blockY() * ROWS * tiles.gridY();
+      int more = missing == null ? 0 : Math.ceilDiv(outputs, rows);
       context.launch(
           FORWARD,
           CudaContext.entry("attention_spatial", x),
-          spatialTiles(blockHeads),
+          tiles.grid(tiles.gridX() + more, tiles.gridY(), batch),
           DropoutKernels.withMask(
-                  tokenArguments().buffers(qkvvTransposed, scaledKeys, valuesTransposed, spatial),
+                  tokenArguments()
+                      .buffers(
+                          qkvvTransposed,
+                          scaledKeys,
+                          valuesTransposed,
+                          spatial,
+                          missing == null ? null : missing.channelWeight(),
+                          branch,
+                          outputMaps,
+                          outputMapsTransposed),
                   spatialDropout)
               .ints(tokens, channels, heads, projected, blockHeads, groupHeads(blockHeads))
               .floats(EPSILON));
@@ -537,7 +620,7 @@ final class PairedAttentionKernels {
       try (var _ = context.scopes().open()) {
         Buffer spatial = run.floats((long) tokens * channels);
         Buffer dspatial = run.floats((long) tokens * channels);
-        run.spatialBranch(spatial);
+        run.spatialBranch(spatial, null);
         outputBackward(dy, spatial, dspatial);
         tokensBackward(dspatial);
       }

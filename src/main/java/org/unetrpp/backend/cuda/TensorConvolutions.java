@@ -21,7 +21,6 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
   static final int VERSION = 1;
 
   private static final String FILE = "tensor_convolution";
-  private static final Epilogue NOTHING = new Epilogue(null, null, 1);
   private static final int BFLOAT16_MAJOR = 8; // compute capability that bfloat16 begins with
   private static final int COPIED_CHANNELS = 8; // 16 bytes
   private static final int TAPS = 27;
@@ -145,18 +144,15 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
 
   @Override
   public void forward(
-      Buffer x, Buffer weight, @Nullable Buffer bias, Buffer y, Grid grid, Convolution shape) {
-    forward(x, weight, new Epilogue(bias, null, 1), y, grid, shape);
-  }
-
-  /** The same with an epilogue. */
-  void forward(Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape) {
+      Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape) {
     run(new Product(x, weight, epilogue, y, grid, shape.inChannels(), shape.outChannels(), false));
   }
 
   @Override
   public void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
-    run(new Product(dy, weight, NOTHING, dx, grid, shape.outChannels(), shape.inChannels(), true));
+    run(
+        new Product(
+            dy, weight, Epilogue.NONE, dx, grid, shape.outChannels(), shape.inChannels(), true));
   }
 
   @Override

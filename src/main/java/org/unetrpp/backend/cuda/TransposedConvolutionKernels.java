@@ -93,7 +93,7 @@ final class TransposedConvolutionKernels {
 
   void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
     Convolution transposed = transposed(shape);
-    convolutions.forward(dy, weight, null, dx, grid.times(shape.kernel()), transposed);
+    convolutions.forward(dy, weight, Epilogue.NONE, dx, grid.times(shape.kernel()), transposed);
   }
 
   void backwardWeights(Buffer x, Buffer dy, Buffer dweight, Grid grid, Convolution shape) {
