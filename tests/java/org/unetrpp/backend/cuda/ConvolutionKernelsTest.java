@@ -184,15 +184,24 @@ class ConvolutionKernelsTest {
     }
   }
 
+  /** Those of 3x3x3 taps; one voxel would deviate from its mean by nothing. */
+  static Stream<Arguments> casesWithPrologue() {
+    return cases()
+        .filter(arguments -> {
+          Case c = (Case) arguments.get()[1];
+          Convolution same = Convolution.same3(c.shape.inChannels(), c.shape.outChannels());
+          return c.shape.equals(same) && c.grid.tokens() > 1;
+        });
+  }
+
   @ParameterizedTest(name = "{0}: {1}")
-  @MethodSource("cases")
+  @MethodSource("casesWithPrologue")
   void whatIsReadIsNormalizedOnTheWay(DType type, Case c) {
     try (Twin twin = new Twin(type)) {
-      assumeTrue(c.grid.tokens() > 1, "one value deviates from its mean by nothing");
       Convolutions own = twin.device().convolutions();
       Pair x = c.activations(twin, c.inputs());
       Pair y = c.room(twin, c.outputs());
-      assumeTrue(own.takesPrologue(x.device(), y.device(), c.grid, c.shape), "has no prologue");
+      assertThat(own.takesPrologue(x.device(), y.device(), c.grid, c.shape)).isTrue();
       int in = c.shape.inChannels();
       GroupNormKernels norm = twin.device().groupNorm();
       Pair weight = twin.parameters(c.weights());
