@@ -52,6 +52,13 @@ public record Extents(int depth, int height, int width) {
     return new Extents(depth / divisor.depth, height / divisor.height, width / divisor.width);
   }
 
+  /** How many tiles of a size cover these. */
+  public long tiles(Extents tile) {
+    return (long) Math.ceilDiv(depth, tile.depth)
+        * Math.ceilDiv(height, tile.height)
+        * Math.ceilDiv(width, tile.width);
+  }
+
   /** Axis by axis product. */
   public Extents times(Extents factor) {
     return new Extents(depth * factor.depth, height * factor.height, width * factor.width);

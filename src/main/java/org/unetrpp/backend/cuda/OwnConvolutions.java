@@ -210,7 +210,7 @@ final class OwnConvolutions implements Convolutions {
   private void tiled(Product p, Extents extents) {
     Tile tile = blocks(Tile.LARGE, p, extents) >= multiprocessors ? Tile.LARGE : Tile.SMALL;
     int columnTiles = Math.ceilDiv(p.outChannels(), tile.columns);
-    long tiles = p.batch() * tiles(extents, tile.extents);
+    long tiles = p.batch() * extents.tiles(tile.extents);
     int padded = columnTiles * tile.columns;
     long packed = pack(p, 27, padded, p.backward());
     int chunks = Math.ceilDiv(p.inChannels(), CHUNK);
@@ -229,14 +229,7 @@ final class OwnConvolutions implements Convolutions {
   }
 
   private static long blocks(Tile tile, Product p, Extents extents) {
-    return p.batch() * tiles(extents, tile.extents) * Math.ceilDiv(p.outChannels(), tile.columns);
-  }
-
-  /** Tiles that cover a volume. */
-  private static long tiles(Extents extents, Extents tile) {
-    return (long) Math.ceilDiv(extents.depth(), tile.depth())
-        * Math.ceilDiv(extents.height(), tile.height())
-        * Math.ceilDiv(extents.width(), tile.width());
+    return p.batch() * extents.tiles(tile.extents) * Math.ceilDiv(p.outChannels(), tile.columns);
   }
 
   /** With the volumes {@code in} that is read and {@code out} that is written. */
@@ -355,7 +348,7 @@ final class OwnConvolutions implements Convolutions {
         Splits.of(
             (long) rowTiles * columnTiles,
             tiled
-                ? grid.batch() * tiles(grid.extents(), WEIGHTS_TILE)
+                ? grid.batch() * grid.extents().tiles(WEIGHTS_TILE)
                 : Math.ceilDiv(voxels, VOXELS_OF_STEP),
             (long) WEIGHTS_BLOCKS * multiprocessors,
             MOST_PARTIALS / stride);

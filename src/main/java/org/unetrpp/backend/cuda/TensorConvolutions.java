@@ -63,7 +63,7 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
     }
 
     long count(Product p) {
-      return p.grid().batch() * tiles(p.grid().extents(), extents);
+      return p.grid().batch() * p.grid().extents().tiles(extents);
     }
 
     long blocks(Product p) {
@@ -203,7 +203,7 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
 
   private static long narrowTiles(Product p, int depth) {
     Extents tile = new Extents(depth, NARROW_HEIGHT, NARROW_WIDTH);
-    return p.grid().batch() * tiles(p.grid().extents(), tile);
+    return p.grid().batch() * p.grid().extents().tiles(tile);
   }
 
   /**
@@ -266,13 +266,6 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
                 .ints(splits.count(), p.outChannels()));
       }
     }
-  }
-
-  /** Tiles that cover a volume. */
-  private static long tiles(Extents extents, Extents tile) {
-    return (long) Math.ceilDiv(extents.depth(), tile.depth())
-        * Math.ceilDiv(extents.height(), tile.height())
-        * Math.ceilDiv(extents.width(), tile.width());
   }
 
   /**
