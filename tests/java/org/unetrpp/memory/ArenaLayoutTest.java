@@ -57,9 +57,9 @@ class ArenaLayoutTest {
     ScopeStack scopes = new ScopeStack(lifetimes);
     allocateSome(scopes);
     assertThat(lifetimes.bytesInUse()).isZero();
-    ArenaLayout layout = new ArenaLayout(lifetimes.blocks());
+    ArenaLayout layout = lifetimes.layout();
     assertThat(layout.bytes()).isEqualTo(4096 + 2048);
-    PlacedAllocator placed = new PlacedAllocator(lifetimes.blocks(), layout, 1 << 20);
+    PlacedAllocator placed = new PlacedAllocator(layout, 1 << 20);
     allocateSome(new ScopeStack(placed));
     assertThat(placed.bytesInUse()).isZero();
     assertThatThrownBy(() -> placed.allocate(16))

@@ -13,6 +13,7 @@ import java.util.stream.IntStream;
 public final class ArenaLayout {
   private static final long ALIGNMENT = 256;
 
+  private final List<Block> blocks;
   private final long[] offsets;
   private final long bytes;
 
@@ -41,11 +42,12 @@ public final class ArenaLayout {
 
   /** Places blocks. */
   public ArenaLayout(List<Block> blocks) {
+    this.blocks = List.copyOf(blocks);
     offsets = new long[blocks.size()];
     List<Integer> placed = new ArrayList<>(); // by offset
     long end = 0;
     for (int block : bySize(blocks)) {
-      offsets[block] = lowest(blocks.get(block), blocks, placed);
+      offsets[block] = lowest(blocks.get(block), placed);
       placed.add(block);
       placed.sort(Comparator.comparingLong(other -> offsets[other]));
       end = Math.max(end, offsets[block] + blocks.get(block).size());
@@ -61,7 +63,7 @@ public final class ArenaLayout {
   }
 
   /** The lowest offset at which a block meets none of those placed. */
-  private long lowest(Block block, List<Block> blocks, List<Integer> placed) {
+  private long lowest(Block block, List<Integer> placed) {
     long offset = 0;
     for (int other : placed) {
       Block neighbor = blocks.get(other);
@@ -86,8 +88,8 @@ public final class ArenaLayout {
     return offsets[block];
   }
 
-  /** How many blocks there are. */
-  public int blocks() {
-    return offsets.length;
+  /** The blocks. */
+  List<Block> blocks() {
+    return blocks;
   }
 }

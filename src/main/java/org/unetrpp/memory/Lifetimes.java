@@ -50,9 +50,9 @@ public final class Lifetimes implements Allocator {
     return memory.bytesInUse();
   }
 
-  /** The blocks in the order of their allocation. */
-  public List<ArenaLayout.Block> blocks() {
-    return List.copyOf(blocks);
+  /** A layout of the blocks, in the order of their allocation. */
+  public ArenaLayout layout() {
+    return new ArenaLayout(blocks);
   }
 
   /** Addresses far from all memory, so that nothing mistakes one for one in use. */

@@ -1,25 +1,21 @@
 package org.unetrpp.memory;
 
-import java.util.List;
-
 /**
  * Answers the requests that {@link Lifetimes} has noted, once more and in the same order, with
  * places of a layout.
  */
 public final class PlacedAllocator implements Allocator {
-  private final List<ArenaLayout.Block> blocks;
   private final ArenaLayout layout;
   private final long base;
   private int next;
   private long bytesInUse;
 
   /**
-   * Lays blocks out in memory.
+   * Over memory with the blocks of a layout.
    *
    * @param base address of as many bytes as the layout has
    */
-  public PlacedAllocator(List<ArenaLayout.Block> blocks, ArenaLayout layout, long base) {
-    this.blocks = blocks;
+  public PlacedAllocator(ArenaLayout layout, long base) {
     this.layout = layout;
     this.base = base;
   }
@@ -31,7 +27,7 @@ public final class PlacedAllocator implements Allocator {
    */
   @Override
   public long allocate(long bytes) {
-    if (next == blocks.size() || blocks.get(next).bytes() != bytes) {
+    if (next == layout.blocks().size() || layout.blocks().get(next).bytes() != bytes) {
       throw new IllegalStateException(
           "%d bytes asked for as block %d, other than the first time".formatted(bytes, next));
     }

@@ -69,7 +69,7 @@ final class Planner {
         Pages.discard(buffer.address(), buffer.bytes());
       }
     }
-    return new CpuPlan(scopes, computation, lifetimes.blocks());
+    return new CpuPlan(scopes, computation, lifetimes.layout());
   }
 
   /**
@@ -125,17 +125,15 @@ final class Planner {
   private final class CpuPlan implements Plan {
     private final ScopeStack scopes;
     private final Supplier<Buffer> computation;
-    private final List<ArenaLayout.Block> blocks;
     private final ArenaLayout layout;
     private final long arena;
     private Noted noted;
     private boolean closed;
 
-    CpuPlan(ScopeStack scopes, Supplier<Buffer> computation, List<ArenaLayout.Block> blocks) {
+    CpuPlan(ScopeStack scopes, Supplier<Buffer> computation, ArenaLayout layout) {
       this.scopes = scopes;
       this.computation = computation;
-      this.blocks = blocks;
-      layout = new ArenaLayout(blocks);
+      this.layout = layout;
       arena = share(layout.bytes());
       try {
         noted = note();
@@ -146,7 +144,7 @@ final class Planner {
     }
 
     private Noted note() {
-      return Planner.this.note(new PlacedAllocator(blocks, layout, arena), scopes, computation);
+      return Planner.this.note(new PlacedAllocator(layout, arena), scopes, computation);
     }
 
     @Override

@@ -1,6 +1,5 @@
 package org.unetrpp.backend.cuda;
 
-import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.unetrpp.backend.Plan;
@@ -21,7 +20,6 @@ final class CudaPlan implements Plan {
   private final CudaContext context;
   private final DeviceMemory memory;
   private final Supplier<Buffer> computation;
-  private final List<ArenaLayout.Block> blocks;
   private final ArenaLayout layout;
   private final long arena;
   private Recorded recorded;
@@ -41,8 +39,7 @@ final class CudaPlan implements Plan {
     Lifetimes lifetimes = new Lifetimes(memory.results());
     memory.allocating(lifetimes, this::compute);
     context.driver().synchronize(context.stream());
-    blocks = lifetimes.blocks();
-    layout = new ArenaLayout(blocks);
+    layout = lifetimes.layout();
     memory.trim();
     arena = memory.results().allocate(layout.bytes());
     try {
@@ -65,7 +62,7 @@ final class CudaPlan implements Plan {
     driver.beginCapture(context.stream());
     Buffer result;
     try {
-      result = memory.allocating(new PlacedAllocator(blocks, layout, arena), this::compute);
+      result = memory.allocating(new PlacedAllocator(layout, arena), this::compute);
     } catch (RuntimeException e) {
       try {
         driver.destroy(driver.endCapture(context.stream()));
@@ -84,8 +81,9 @@ final class CudaPlan implements Plan {
     }
     if (recorded.version() != context.packs().version()) {
       memory.allocating(memory.results(), this::compute); // packs weights anew
-      context.driver().destroy(recorded.graph());
+      CudaDriver.Graph stale = recorded.graph();
       recorded = record();
+      context.driver().destroy(stale);
     }
     context.driver().launch(recorded.graph(), context.stream());
     consumer.accept(recorded.result());
