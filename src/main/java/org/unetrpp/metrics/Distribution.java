@@ -27,31 +27,19 @@ public record Distribution(
     double largest) {
   /** The distribution of values, of which NaN do not count. */
   public static Distribution of(Collection<Double> values) {
-    double[] sorted =
+    double[] counted =
         values.stream().mapToDouble(Double::doubleValue).filter(v -> !Double.isNaN(v)).toArray();
-    Arrays.sort(sorted);
-    double mean = Arrays.stream(sorted).average().orElse(Double.NaN);
-    double squares = Arrays.stream(sorted).map(value -> (value - mean) * (value - mean)).sum();
-    double deviation = sorted.length > 1 ? Math.sqrt(squares / (sorted.length - 1)) : Double.NaN;
+    double mean = Arrays.stream(counted).average().orElse(Double.NaN);
+    double squares = Arrays.stream(counted).map(value -> (value - mean) * (value - mean)).sum();
+    double deviation = counted.length > 1 ? Math.sqrt(squares / (counted.length - 1)) : Double.NaN;
     return new Distribution(
-        sorted.length,
+        counted.length,
         mean,
         deviation,
-        quantile(sorted, 0),
-        quantile(sorted, 0.25),
-        quantile(sorted, 0.5),
-        quantile(sorted, 0.75),
-        quantile(sorted, 1));
-  }
-
-  /** A quantile of sorted values, linear between ranks; NaN of none. */
-  static double quantile(double[] sorted, double share) {
-    if (sorted.length == 0) {
-      return Double.NaN;
-    }
-    double position = share * (sorted.length - 1);
-    int below = (int) position;
-    int above = Math.min(below + 1, sorted.length - 1);
-    return sorted[below] + (position - below) * (sorted[above] - sorted[below]);
+        Selection.quantile(counted, 0),
+        Selection.quantile(counted, 0.25),
+        Selection.quantile(counted, 0.5),
+        Selection.quantile(counted, 0.75),
+        Selection.quantile(counted, 1));
   }
 }

@@ -1,8 +1,22 @@
 package org.unetrpp.metrics;
 
-/** Finds values by their rank without sorting all. */
+import java.util.Arrays;
+
+/** Finds values by their rank, and quantiles, without sorting all. */
 final class Selection {
   private Selection() {}
+
+  /** A quantile, linear between ranks; NaN of no values. Moves the values; no NaN among them. */
+  static double quantile(double[] values, double share) {
+    if (values.length == 0) {
+      return Double.NaN;
+    }
+    double position = share * (values.length - 1);
+    int rank = (int) position;
+    double below = select(values, rank);
+    double above = Arrays.stream(values, rank + 1, values.length).min().orElse(below);
+    return below + (position - rank) * (above - below);
+  }
 
   /**
    * The value of a rank; moves the values so that none before the rank is greater, and none after

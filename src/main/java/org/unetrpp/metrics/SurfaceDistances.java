@@ -44,14 +44,7 @@ record SurfaceDistances(double[] toReference, double[] toTest) {
   double hausdorff95() {
     double[] pooled = Arrays.copyOf(toReference, toReference.length + toTest.length);
     System.arraycopy(toTest, 0, pooled, toReference.length, toTest.length);
-    if (pooled.length == 0) {
-      return Double.NaN;
-    }
-    double position = PERCENTILE * (pooled.length - 1);
-    int rank = (int) position;
-    double below = Selection.select(pooled, rank);
-    double above = Arrays.stream(pooled, rank + 1, pooled.length).min().orElse(below);
-    return below + (position - rank) * (above - below);
+    return Selection.quantile(pooled, PERCENTILE);
   }
 
   double average() {
