@@ -160,19 +160,14 @@ final class EnsembleCommand extends Subcommand {
             "%d classes, expected %d as the model has".formatted(first.classes(), classes.size()));
       }
       LabelVolume labels = ProbabilityMean.labels(runs, workers);
-      toValues(labels.labels(), classes);
+      if (!classes.isEmpty()) {
+        LabelClass.toValues(labels.labels(), classes);
+      }
       Nifti.writeLabels(target, rule.apply(labels, workers), first.header());
     } finally {
       for (SavedProbabilities run : runs) {
         run.close();
       }
-    }
-  }
-
-  /** Class numbers to the values that label volumes have, if there are such; in place. */
-  private static void toValues(byte[] labels, List<LabelClass> classes) {
-    for (int voxel = 0; !classes.isEmpty() && voxel < labels.length; voxel++) {
-      labels[voxel] = (byte) classes.get(labels[voxel] & 0xff).value();
     }
   }
 }

@@ -38,6 +38,19 @@ public record LabelClass(int value, String name, String color) {
     return new LabelClass(value, name, value == 0 ? "#000000" : color(value));
   }
 
+  /** Makes of class numbers the values that label volumes have; in place. */
+  public static void toValues(byte[] classes, List<LabelClass> labels) {
+    byte[] values = new byte[labels.size()];
+    boolean same = true;
+    for (int index = 0; index < values.length; index++) {
+      values[index] = (byte) labels.get(index).value();
+      same &= labels.get(index).value() == index;
+    }
+    for (int voxel = 0; !same && voxel < classes.length; voxel++) {
+      classes[voxel] = values[Byte.toUnsignedInt(classes[voxel])];
+    }
+  }
+
   /** Hues a golden angle apart never come close. */
   private static String color(int value) {
     float hue = (value * GOLDEN_ANGLE) % 360 / 360f;

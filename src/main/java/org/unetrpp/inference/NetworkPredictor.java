@@ -22,6 +22,7 @@ import org.unetrpp.pipeline.PatchPredictor;
  */
 final class NetworkPredictor implements PatchPredictor, AutoCloseable {
   private static final long ALIGNMENT_BYTES = 64;
+  private static final int TILE = 4096;
 
   private final Architecture architecture;
   private final List<ForwardPlan> plans = new ArrayList<>();
@@ -91,11 +92,20 @@ final class NetworkPredictor implements PatchPredictor, AutoCloseable {
     }
   }
 
-  /** {@code sums = share * (sums + others)}. */
+  /** {@code sums = share * (sums + others)}, by tiles of arrays, which compile to vectors. */
   private void add(MemorySegment others, float share) {
-    for (long offset = 0; offset < sums.byteSize(); offset += Float.BYTES) {
-      float sum = sums.get(JAVA_FLOAT, offset) + others.get(JAVA_FLOAT, offset);
-      sums.set(JAVA_FLOAT, offset, share * sum);
+    float[] sum = new float[TILE];
+    float[] addend = new float[TILE];
+    long values = sums.byteSize() / Float.BYTES;
+    for (long first = 0; first < values; first += TILE) {
+      int count = (int) Math.min(TILE, values - first);
+      long offset = first * Float.BYTES;
+      MemorySegment.copy(sums, JAVA_FLOAT, offset, sum, 0, count);
+      MemorySegment.copy(others, JAVA_FLOAT, offset, addend, 0, count);
+      for (int i = 0; i < count; i++) {
+        sum[i] = share * (sum[i] + addend[i]);
+      }
+      MemorySegment.copy(sum, 0, sums, JAVA_FLOAT, offset, count);
     }
   }
 

@@ -259,8 +259,8 @@ public final class Segmenter implements AutoCloseable {
     for (int label = 0; listener != null && label < result.probabilities().size(); label++) {
       listener.accept(description.labels().get(label), result.probabilities().get(label));
     }
-    LabelVolume labels =
-        new LabelVolume(channels.getFirst().geometry(), toLabelValues(result.labels()));
+    LabelClass.toValues(result.labels(), description.labels());
+    LabelVolume labels = new LabelVolume(channels.getFirst().geometry(), result.labels());
     if (stages != null) {
       List<Integer> values = description.labels().stream().map(LabelClass::value).toList();
       stages.accept(PipelineStage.ofLabels(labels.labels(), image.extents(), values));
@@ -301,22 +301,6 @@ public final class Segmenter implements AutoCloseable {
 
   private List<String> channelNames() {
     return description.preprocessing().channels().stream().map(channel -> channel.name()).toList();
-  }
-
-  /** Class numbers to the values that label volumes have; in place. */
-  private byte[] toLabelValues(byte[] classes) {
-    byte[] values = new byte[description.labels().size()];
-    boolean same = true;
-    for (int index = 0; index < values.length; index++) {
-      values[index] = (byte) description.labels().get(index).value();
-      same &= description.labels().get(index).value() == index;
-    }
-    if (!same) {
-      for (int voxel = 0; voxel < classes.length; voxel++) {
-        classes[voxel] = values[Byte.toUnsignedInt(classes[voxel])];
-      }
-    }
-    return classes;
   }
 
   /**
