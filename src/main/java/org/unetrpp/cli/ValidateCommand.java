@@ -13,6 +13,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.SortedSet;
 import java.util.TreeSet;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.dataset.DatasetCase;
 import org.unetrpp.files.InvalidFileException;
@@ -143,11 +144,22 @@ final class ValidateCommand extends Subcommand {
     writeArguments(raw.resolve("validation_args.json"), window);
     try (Workers workers = new Workers(device.threads(), Interruption::requested, Progress.NONE)) {
       List<Integer> labels = task.plan.labelValues();
-      PublishedSummary summary = writeSummary(task, RAW, labels, workers);
       SortedSet<Integer> foreground = new TreeSet<>(labels.subList(1, labels.size()));
+      List<CaseDice> dice = new ArrayList<>();
+      PublishedSummary summary =
+          writeSummary(
+              task,
+              RAW,
+              labels,
+              read -> {
+                if (postprocesses) {
+                  dice.add(CaseDice.of(read.prediction(), read.reference(), foreground, workers));
+                }
+              },
+              workers);
       System.out.print(table(task.plan, summary));
       if (postprocesses) {
-        postprocess(task, foreground, workers);
+        postprocess(task, Decision.of(dice), foreground, workers);
       }
     }
     console().info("written to " + raw);
@@ -302,15 +314,25 @@ final class ValidateCommand extends Subcommand {
     PythonJson.write(target, arguments);
   }
 
-  /** Evaluates the files of a folder and writes its summary. */
+  /**
+   * Evaluates the files of a folder and writes its summary.
+   *
+   * @param reader is shown the labels of each case as well
+   */
   private PublishedSummary writeSummary(
-      Task task, String part, List<Integer> labels, Workers workers) throws IOException {
+      Task task,
+      String part,
+      List<Integer> labels,
+      Consumer<LabelPair.Labels> reader,
+      Workers workers)
+      throws IOException {
     List<Structure> structures =
         labels.stream().map(label -> Structure.of(label.toString(), label)).toList();
     List<PublishedSummary.Case> cases = new ArrayList<>();
     for (LabelPair pair : task.pairs(part)) {
       console().progress("evaluating", cases.size(), task.cases.size());
       LabelPair.Labels volumes = pair.read();
+      reader.accept(volumes);
       cases.add(
           new PublishedSummary.Case(
               Evaluation.of(
@@ -334,24 +356,16 @@ final class ValidateCommand extends Subcommand {
     return summary;
   }
 
-  private void postprocess(Task task, SortedSet<Integer> foreground, Workers workers)
+  private void postprocess(
+      Task task, Decision decision, SortedSet<Integer> foreground, Workers workers)
       throws IOException {
-    List<LabelPair> raw = task.pairs(RAW);
-    List<CaseDice> cases = new ArrayList<>();
-    for (LabelPair pair : raw) {
-      console().progress("removing components", cases.size(), raw.size());
-      LabelPair.Labels volumes = pair.read();
-      cases.add(CaseDice.of(volumes.prediction(), volumes.reference(), foreground, workers));
-    }
-    console().clearBar();
-    Decision decision = Decision.of(cases);
     Path target = Files.createDirectories(task.folder.resolve(POSTPROCESSED));
-    for (LabelPair pair : raw) {
+    for (LabelPair pair : task.pairs(RAW)) {
       Path file = pair.prediction();
       PostprocessCommand.write(
           file, target.resolve(String.valueOf(file.getFileName())), decision.rule(), workers);
     }
-    writeSummary(task, POSTPROCESSED, List.copyOf(foreground), workers);
+    writeSummary(task, POSTPROCESSED, List.copyOf(foreground), _ -> {}, workers);
     PostprocessingFile.write(
         task.folder.resolve(PostprocessingFile.NAME), decision, RAW, POSTPROCESSED);
     System.out.print(DeterminePostprocessingCommand.table(decision));
