@@ -3,13 +3,12 @@ package org.unetrpp.image;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.unetrpp.grid.Extents;
+import org.unetrpp.testing.StoredAxes;
 
 class AxisMappingTest {
   /** Voxels and millimeters along right, anterior and superior. */
@@ -18,56 +17,16 @@ class AxisMappingTest {
   private static final double[] SPACING = {1, 2.5, 0.7};
   private static final double[] OFFSET = {-20, 13, 4.25};
 
-  static Stream<String> axisCodes() {
-    List<String> codes = new ArrayList<>();
-    for (String order : List.of("RAS", "RSA", "ARS", "ASR", "SRA", "SAR")) {
-      for (int flips = 0; flips < 8; flips++) {
-        StringBuilder code = new StringBuilder();
-        for (int axis = 0; axis < 3; axis++) {
-          int world = "RAS".indexOf(order.charAt(axis));
-          code.append(((flips >> axis & 1) == 0 ? "RAS" : "LPI").charAt(world));
-        }
-        codes.add(code.toString());
-      }
-    }
-    return codes.stream();
-  }
-
   /** The same places and intensities, stored along axes of these directions. */
   private static Volume stored(String codes) {
-    int[] world = new int[3];
-    boolean[] ascending = new boolean[3];
-    double[] rows = new double[12];
-    for (int axis = 0; axis < 3; axis++) {
-      char code = codes.charAt(axis);
-      world[axis] = Math.max("RAS".indexOf(code), "LPI".indexOf(code));
-      ascending[axis] = "RAS".indexOf(code) >= 0;
-      double spacing = SPACING[world[axis]];
-      rows[world[axis] * 4 + axis] = ascending[axis] ? spacing : -spacing;
-      rows[world[axis] * 4 + 3] =
-          OFFSET[world[axis]] + (ascending[axis] ? 0 : spacing * (VOXELS[world[axis]] - 1));
-    }
-    Extents extents = new Extents(VOXELS[world[2]], VOXELS[world[1]], VOXELS[world[0]]);
-    float[] voxels = new float[(int) extents.voxels()];
-    int[] index = new int[3];
-    int voxel = 0;
-    for (index[2] = 0; index[2] < extents.depth(); index[2]++) {
-      for (index[1] = 0; index[1] < extents.height(); index[1]++) {
-        for (index[0] = 0; index[0] < extents.width(); index[0]++) {
-          int[] ras = new int[3];
-          for (int axis = 0; axis < 3; axis++) {
-            int last = VOXELS[world[axis]] - 1;
-            ras[world[axis]] = ascending[axis] ? index[axis] : last - index[axis];
-          }
-          voxels[voxel++] = ras[0] + 10 * ras[1] + 100 * ras[2];
-        }
-      }
-    }
-    return new Volume(new Geometry(extents, Affine.ofRows(rows)), voxels);
+    StoredAxes axes = new StoredAxes(codes, VOXELS, SPACING, OFFSET);
+    float[] voxels = new float[(int) axes.geometry().extents().voxels()];
+    axes.forEach((voxel, r, a, s) -> voxels[voxel] = r + 10 * a + 100 * s);
+    return new Volume(axes.geometry(), voxels);
   }
 
   @ParameterizedTest
-  @MethodSource("axisCodes")
+  @MethodSource("org.unetrpp.testing.StoredAxes#codes")
   void voxelsAreFoundWhateverTheOrderOfAxes(String codes) {
     for (String other : List.of("RAS", "LPS", "SRP")) {
       Volume from = stored(codes);

@@ -1,11 +1,9 @@
 package org.unetrpp.pipeline;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import com.google.gson.JsonParser;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -56,7 +54,7 @@ class PipelineStageTest {
       StagedSegmentation.run(
           image,
           plan,
-          new Halves(new Extents(40, 8, 8)),
+          new VoxelwisePredictor(new Extents(40, 8, 8), _ -> 0.5f),
           SlidingWindow.Settings.PUBLISHED,
           true,
           stage -> told.add(Told.of(stage)),
@@ -203,25 +201,5 @@ class PipelineStageTest {
     String[] parts = text.split(" ", -1);
     return new Spacing(
         Double.parseDouble(parts[0]), Double.parseDouble(parts[1]), Double.parseDouble(parts[2]));
-  }
-
-  /** Two classes of the same probability. */
-  private record Halves(Extents patch) implements FillingPredictor {
-    @Override
-    public int channels() {
-      return 1;
-    }
-
-    @Override
-    public int classes() {
-      return 2;
-    }
-
-    @Override
-    public void fill(MemorySegment input, MemorySegment probabilities) {
-      for (long voxel = 0; voxel < 2 * patch.voxels(); voxel++) {
-        probabilities.setAtIndex(JAVA_FLOAT, voxel, 0.5f);
-      }
-    }
   }
 }

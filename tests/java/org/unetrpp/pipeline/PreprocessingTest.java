@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
@@ -242,7 +241,8 @@ class PreprocessingTest {
           SlidingWindow.run(
               preprocessed.channels(),
               preprocessed.extents(),
-              new Threshold(),
+              new VoxelwisePredictor(
+                  new Extents(8, 16, 16), value -> (float) (1 / (1 + Math.exp(-value)))),
               SlidingWindow.Settings.PUBLISHED,
               arena,
               workers);
@@ -276,34 +276,5 @@ class PreprocessingTest {
       }
     }
     return channel;
-  }
-
-  /** Foreground where the normalized voxel was above 0.1, smoothly. */
-  private static final class Threshold implements FillingPredictor {
-    @Override
-    public int channels() {
-      return 1;
-    }
-
-    @Override
-    public int classes() {
-      return 2;
-    }
-
-    @Override
-    public Extents patch() {
-      return new Extents(8, 16, 16);
-    }
-
-    @Override
-    public void fill(MemorySegment input, MemorySegment probabilities) {
-      long voxels = patch().voxels();
-      for (long voxel = 0; voxel < voxels; voxel++) {
-        float value = input.getAtIndex(ValueLayout.JAVA_FLOAT, voxel);
-        float foreground = (float) (1 / (1 + Math.exp(-value)));
-        probabilities.setAtIndex(ValueLayout.JAVA_FLOAT, voxel, 1 - foreground);
-        probabilities.setAtIndex(ValueLayout.JAVA_FLOAT, voxels + voxel, foreground);
-      }
-    }
   }
 }

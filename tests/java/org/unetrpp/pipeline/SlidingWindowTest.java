@@ -251,33 +251,6 @@ class SlidingWindowTest {
         .isEqualTo(4 * (2 * 512 + 4 * 512));
   }
 
-  /** Two classes that depend on the voxel itself: 1 - f(x) and f(x). */
-  private record VoxelwisePredictor(Extents patch, FloatFunction function)
-      implements FillingPredictor {
-    interface FloatFunction {
-      float of(float value);
-    }
-
-    @Override
-    public int channels() {
-      return 1;
-    }
-
-    @Override
-    public int classes() {
-      return 2;
-    }
-
-    @Override
-    public void fill(MemorySegment input, MemorySegment probabilities) {
-      for (long voxel = 0; voxel < patch.voxels(); voxel++) {
-        float foreground = function.of(input.getAtIndex(JAVA_FLOAT, voxel));
-        probabilities.setAtIndex(JAVA_FLOAT, voxel, 1 - foreground);
-        probabilities.setAtIndex(JAVA_FLOAT, patch.voxels() + voxel, foreground);
-      }
-    }
-  }
-
   /** Depends on where a voxel lies in the patch, and on its neighbors, differently by axis. */
   private static class Lopsided implements FillingPredictor {
     private final Extents patch;

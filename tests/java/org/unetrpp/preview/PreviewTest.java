@@ -8,7 +8,6 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.IntBinaryOperator;
 import java.util.stream.Stream;
@@ -26,6 +25,7 @@ import org.unetrpp.image.LabelVolume;
 import org.unetrpp.image.Spacing;
 import org.unetrpp.image.Volume;
 import org.unetrpp.inference.LabelClass;
+import org.unetrpp.testing.StoredAxes;
 
 class PreviewTest {
   private static final int RED = 0xff0000;
@@ -59,36 +59,14 @@ class PreviewTest {
 
   /** One content, stored with voxel axes of any direction. */
   private static Scene scene(String codes, Content content) {
-    int[] world = new int[3]; // of i, j, k
-    boolean[] ascending = new boolean[3];
-    for (int axis = 0; axis < 3; axis++) {
-      char code = codes.charAt(axis);
-      world[axis] = Math.max("RAS".indexOf(code), "LPI".indexOf(code));
-      ascending[axis] = "RAS".indexOf(code) >= 0;
-    }
-    double[] rows = new double[12];
-    for (int axis = 0; axis < 3; axis++) {
-      rows[world[axis] * 4 + axis] = ascending[axis] ? SPACING[world[axis]] : -SPACING[world[axis]];
-    }
-    Extents extents = new Extents(VOXELS[world[2]], VOXELS[world[1]], VOXELS[world[0]]);
-    float[] grays = new float[(int) extents.voxels()];
+    StoredAxes axes = new StoredAxes(codes, VOXELS, SPACING, new double[3]);
+    Geometry geometry = axes.geometry();
+    float[] grays = new float[(int) geometry.extents().voxels()];
     byte[] labels = new byte[grays.length];
-    int[] index = new int[3];
-    int voxel = 0;
-    for (index[2] = 0; index[2] < extents.depth(); index[2]++) {
-      for (index[1] = 0; index[1] < extents.height(); index[1]++) {
-        for (index[0] = 0; index[0] < extents.width(); index[0]++) {
-          int[] ras = new int[3];
-          for (int axis = 0; axis < 3; axis++) {
-            int last = VOXELS[world[axis]] - 1;
-            ras[world[axis]] = ascending[axis] ? index[axis] : last - index[axis];
-          }
-          grays[voxel] = content.gray(ras[0], ras[1], ras[2]);
-          labels[voxel++] = (byte) content.label(ras[0], ras[1], ras[2]);
-        }
-      }
-    }
-    Geometry geometry = new Geometry(extents, Affine.ofRows(rows));
+    axes.forEach((voxel, r, a, s) -> {
+      grays[voxel] = content.gray(r, a, s);
+      labels[voxel] = (byte) content.label(r, a, s);
+    });
     return new Scene(new Volume(geometry, grays), new LabelVolume(geometry, labels));
   }
 
@@ -109,23 +87,8 @@ class PreviewTest {
 
   private static final int[] EXPECTED = pixels(scene("RAS", CORNERS).draw());
 
-  static Stream<String> axisCodes() {
-    List<String> codes = new ArrayList<>();
-    for (String order : List.of("RAS", "RSA", "ARS", "ASR", "SRA", "SAR")) {
-      for (int flips = 0; flips < 8; flips++) {
-        StringBuilder code = new StringBuilder();
-        for (int axis = 0; axis < 3; axis++) {
-          int world = "RAS".indexOf(order.charAt(axis));
-          code.append(((flips >> axis & 1) == 0 ? "RAS" : "LPI").charAt(world));
-        }
-        codes.add(code.toString());
-      }
-    }
-    return codes.stream();
-  }
-
   @ParameterizedTest
-  @MethodSource("axisCodes")
+  @MethodSource("org.unetrpp.testing.StoredAxes#codes")
   void pictureDoesNotDependOnHowTheFileOrdersItsAxes(String codes) {
     Scene scene = scene(codes, CORNERS);
     assertThat(scene.image().affine().axisCodes()).isEqualTo(codes);
