@@ -25,6 +25,7 @@ final class CudaContext {
   private final ScopeStack scopes;
   private final KernelArguments arguments = new KernelArguments();
   private final Map<String, CudaDriver.Kernel> kernels = new HashMap<>();
+  private final Tuner tuner = new Tuner();
   private long tickets; // freed with the driver
   private long ticketCount;
 
@@ -51,6 +52,20 @@ final class CudaContext {
   /** Weights in the form that their kernels read. */
   PackCache packs() {
     return memory.packs();
+  }
+
+  /** Chooses among ways to launch a kernel. */
+  Tuner tuner() {
+    return tuner;
+  }
+
+  /**
+   * Queues work that may run beside what is queued after it. Its results must stay allocated until
+   * the branch is joined.
+   */
+  Branch branch(Runnable work) {
+    work.run();
+    return () -> {};
   }
 
   /**
