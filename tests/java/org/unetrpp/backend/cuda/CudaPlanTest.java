@@ -81,6 +81,44 @@ class CudaPlanTest {
     }
   }
 
+  /** On the emulated device, a recorded branch runs when it is joined. */
+  @Test
+  void aBranchSharesItsMemoryWithNothingBesideIt() {
+    int count = 100;
+    try (CudaBackend backend = EmulatedCuda.open(DType.FLOAT32);
+        var _ = backend.scopes().open()) {
+      Buffer x = backend.scopes().allocate(DType.FLOAT32, count);
+      backend.upload(values(count, 1), x);
+      Plan plan = backend.plan(() -> fourTimes(backend, x), List.of());
+      plan.run(y -> assertThat(backend.download(y)).containsOnly(4));
+      backend.upload(values(count, 3), x);
+      plan.run(y -> assertThat(backend.download(y)).containsOnly(12));
+      plan.close();
+      assertThat(backend.download(fourTimes(backend, x))).containsOnly(12);
+    }
+  }
+
+  private static Buffer fourTimes(CudaBackend backend, Buffer x) {
+    Buffer triple = backend.scopes().allocate(x.dtype(), x.elements());
+    Branch branch =
+        backend
+            .context()
+            .branch(
+                () -> {
+                  try (var _ = backend.scopes().open()) {
+                    Buffer twice = backend.scopes().allocate(x.dtype(), x.elements());
+                    backend.add(x, x, twice);
+                    backend.add(twice, x, triple);
+                  }
+                });
+    Buffer same = backend.scopes().allocate(x.dtype(), x.elements());
+    backend.leakyRelu(x, same, 1);
+    branch.join();
+    Buffer y = backend.scopes().allocate(x.dtype(), x.elements());
+    backend.add(triple, same, y);
+    return y;
+  }
+
   private static float[] values(int count, float value) {
     float[] values = new float[count];
     Arrays.fill(values, value);

@@ -11,11 +11,11 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
 import org.unetrpp.backend.cuda.driver.CudaException;
 import org.unetrpp.backend.cuda.driver.DeviceProperties;
@@ -42,10 +42,9 @@ final class EmulatedDriver implements CudaDriver {
 
   private final Map<Long, Block> blocks = new TreeMap<>();
   private final Map<String, HostKernel> kernels = new HashMap<>();
-  private final List<Runnable> captured = new ArrayList<>();
   private final long totalBytes;
   private final boolean backwards;
-  private boolean capturing;
+  private @Nullable RecordedStreams recorded; // while there is a recording
   private long bytesInUse;
   private long launches;
 
@@ -66,7 +65,7 @@ final class EmulatedDriver implements CudaDriver {
 
   private record Block(MemorySegment mapped, long address, long bytes) {}
 
-  private record HostStream() implements Stream {}
+  private static final class HostStream implements Stream {}
 
   private static final class HostEvent implements Event {
     private long nanos;
@@ -114,6 +113,7 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public synchronized long allocate(long bytes) {
+    requireNoRecording("cuMemAlloc");
     if (bytes > totalBytes - bytesInUse) {
       throw new DeviceMemoryException(
           "no memory of the device for %d bytes; %d of %d are free"
@@ -141,8 +141,15 @@ final class EmulatedDriver implements CudaDriver {
     }
   }
 
+  private void requireNoRecording(String function) {
+    if (recorded != null) {
+      throw new CudaException(function + ": the stream is being recorded");
+    }
+  }
+
   @Override
   public synchronized void free(long address) {
+    requireNoRecording("cuMemFree");
     Block block = blocks.remove(address);
     if (block == null) {
       throw new CudaException("cuMemFree: no block starts at address " + address);
@@ -192,9 +199,9 @@ final class EmulatedDriver implements CudaDriver {
   @Override
   public void freeHost(MemorySegment memory) {}
 
-  private void queue(Runnable work) {
-    if (capturing) {
-      captured.add(work);
+  private void queue(Stream stream, Runnable work) {
+    if (recorded != null) {
+      recorded.add(stream, work);
     } else {
       work.run();
     }
@@ -213,26 +220,26 @@ final class EmulatedDriver implements CudaDriver {
   @Override
   public void copyToDevice(MemorySegment source, long destination, Stream stream) {
     requireAllocated(destination, source.byteSize());
-    queue(() -> HostMemory.segment(destination, source.byteSize()).copyFrom(source));
+    queue(stream, () -> HostMemory.segment(destination, source.byteSize()).copyFrom(source));
   }
 
   @Override
   public void copyToHost(long source, MemorySegment destination, Stream stream) {
     requireAllocated(source, destination.byteSize());
-    queue(() -> destination.copyFrom(HostMemory.segment(source, destination.byteSize())));
+    queue(stream, () -> destination.copyFrom(HostMemory.segment(source, destination.byteSize())));
   }
 
   @Override
   public void copy(long source, long destination, long bytes, Stream stream) {
     requireAllocated(source, bytes);
     requireAllocated(destination, bytes);
-    queue(() -> HostMemory.segment(destination, bytes).copyFrom(HostMemory.segment(source, bytes)));
+    queue(stream, () -> HostMemory.segment(destination, bytes).copyFrom(HostMemory.segment(source, bytes)));
   }
 
   @Override
   public void fill(long destination, byte value, long bytes, Stream stream) {
     requireAllocated(destination, bytes);
-    queue(() -> HostMemory.segment(destination, bytes).fill(value));
+    queue(stream, () -> HostMemory.segment(destination, bytes).fill(value));
   }
 
   @Override
@@ -245,9 +252,7 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public void synchronize(Stream stream) {
-    if (capturing) {
-      throw new CudaException("cuStreamSynchronize: the stream is being recorded");
-    }
+    requireNoRecording("cuStreamSynchronize");
   }
 
   @Override
@@ -260,11 +265,19 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public void record(Event event, Stream stream) {
-    queue(() -> ((HostEvent) event).nanos = System.nanoTime());
+    if (recorded != null) {
+      recorded.record(event, stream);
+    } else {
+      ((HostEvent) event).nanos = System.nanoTime();
+    }
   }
 
   @Override
-  public void await(Event event, Stream stream) {}
+  public void await(Event event, Stream stream) {
+    if (recorded != null) {
+      recorded.await(event, stream);
+    }
+  }
 
   @Override
   public float elapsedMillis(Event first, Event second) {
@@ -301,7 +314,7 @@ final class EmulatedDriver implements CudaDriver {
               .formatted(hostKernel.name(), geometry));
     }
     launches++;
-    if (!capturing) {
+    if (recorded == null) {
       run(hostKernel, geometry, MemorySegment.ofBuffer(arguments.addresses()), arguments.count());
       return;
     }
@@ -316,10 +329,12 @@ final class EmulatedDriver implements CudaDriver {
     for (int i = 0; i < count; i++) {
       addresses.setAtIndex(JAVA_LONG, i, values.address() + (long) i * Long.BYTES);
     }
-    captured.add(() -> {
-      MemorySegment _ = values; // reachable as long as the graph
-      run(hostKernel, geometry, addresses, count);
-    });
+    recorded.add(
+        stream,
+        () -> {
+          MemorySegment _ = values; // reachable as long as the graph
+          run(hostKernel, geometry, addresses, count);
+        });
   }
 
   private void run(HostKernel kernel, LaunchGeometry geometry, MemorySegment addresses, int count) {
@@ -378,21 +393,18 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public void beginCapture(Stream stream) {
-    if (capturing) {
-      throw new CudaException("cuStreamBeginCapture: the stream is being recorded");
-    }
-    capturing = true;
+    requireNoRecording("cuStreamBeginCapture");
+    recorded = new RecordedStreams(stream);
   }
 
   @Override
   public Graph endCapture(Stream stream) {
-    if (!capturing) {
+    RecordedStreams ended = recorded;
+    if (ended == null) {
       throw new CudaException("cuStreamEndCapture: the stream is not being recorded");
     }
-    capturing = false;
-    HostGraph graph = new HostGraph(List.copyOf(captured));
-    captured.clear();
-    return graph;
+    recorded = null;
+    return new HostGraph(ended.inOrder());
   }
 
   @Override

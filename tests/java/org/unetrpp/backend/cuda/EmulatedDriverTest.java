@@ -371,6 +371,40 @@ class EmulatedDriverTest {
   }
 
   @Test
+  void aRecordingHasTheWorkOfStreamsThatItForksAndJoins() {
+    CudaDriver.Stream side = driver.createStream();
+    CudaDriver.Event forked = driver.createEvent();
+    CudaDriver.Event joined = driver.createEvent();
+    Buffer y = upload(new float[] {1});
+    driver.beginCapture(stream);
+    driver.record(forked, stream);
+    driver.await(forked, side);
+    driver.fill(y.address(), (byte) 2, 2, side);
+    driver.record(joined, side);
+    driver.fill(y.address(), (byte) 0, y.bytes(), stream); // as early as it may run: before
+    driver.await(joined, stream);
+    driver.launch(driver.endCapture(stream), stream);
+    assertThat(download(y)).containsExactly(Float.intBitsToFloat(0x0202));
+  }
+
+  @Test
+  void workThatARecordingDoesNotJoinIsReported() {
+    CudaDriver.Stream side = driver.createStream();
+    CudaDriver.Event forked = driver.createEvent();
+    Buffer y = allocate(1);
+    driver.beginCapture(stream);
+    assertThatThrownBy(() -> driver.fill(y.address(), (byte) 0, 4, side))
+        .isInstanceOf(CudaException.class)
+        .hasMessage("the stream is no part of the recording");
+    driver.record(forked, stream);
+    driver.await(forked, side);
+    driver.fill(y.address(), (byte) 0, 4, side);
+    assertThatThrownBy(() -> driver.endCapture(stream))
+        .isInstanceOf(CudaException.class)
+        .hasMessage("cuStreamEndCapture: work of another stream is not joined");
+  }
+
+  @Test
   void launchesAreCounted() {
     Buffer y = allocate(32);
     long before = driver.launches();

@@ -20,19 +20,19 @@ final class CudaContext {
   private static final int LEAST_TICKETS = 1 << 14;
 
   private final CudaDriver driver;
-  private final CudaDriver.Stream stream;
+  private final Branches branches;
   private final DeviceMemory memory;
   private final ScopeStack scopes;
   private final KernelArguments arguments = new KernelArguments();
   private final Map<String, CudaDriver.Kernel> kernels = new HashMap<>();
   private final Tuner tuner = new Tuner();
-  private long tickets; // freed with the driver
-  private long ticketCount;
+  private final Tickets tickets = new Tickets();
+  private final Tickets ticketsOfBranches = new Tickets();
 
   CudaContext(CudaDriver driver, CudaDriver.Stream stream, DeviceMemory memory) {
     this.driver = driver;
-    this.stream = stream;
     this.memory = memory;
+    branches = new Branches(driver, stream, memory);
     scopes = new ScopeStack(memory);
   }
 
@@ -40,8 +40,14 @@ final class CudaContext {
     return driver;
   }
 
+  /** Where work is queued. */
   CudaDriver.Stream stream() {
-    return stream;
+    return branches.current();
+  }
+
+  /** Streams of passes that are planned and recorded. */
+  Branches branches() {
+    return branches;
   }
 
   /** Memory of the device, for results and workspace. */
@@ -60,12 +66,11 @@ final class CudaContext {
   }
 
   /**
-   * Queues work that may run beside what is queued after it. Its results must stay allocated until
-   * the branch is joined.
+   * Queues work that may run beside what is queued after it, by own kernels alone. Its results must
+   * stay allocated until the branch is joined.
    */
   Branch branch(Runnable work) {
-    work.run();
-    return () -> {};
+    return branches.begin(work);
   }
 
   /**
@@ -73,13 +78,23 @@ final class CudaContext {
    * the last leaves zeros again.
    */
   long tickets(long count) {
-    if (count > ticketCount) {
-      ticketCount = Math.max(count, LEAST_TICKETS); // those before may be part of a recording
-      long bytes = ticketCount * Integer.BYTES;
-      tickets = driver.allocate(bytes);
-      driver.fill(tickets, (byte) 0, bytes, stream);
+    return (branches.isBranch() ? ticketsOfBranches : tickets).atLeast(count);
+  }
+
+  /** Zeros that the kernels of one stream take in turn. */
+  private final class Tickets {
+    private long address; // freed with the driver
+    private long count;
+
+    long atLeast(long needed) {
+      if (needed > count) {
+        count = Math.max(needed, LEAST_TICKETS); // those before may be part of a recording
+        long bytes = count * Integer.BYTES;
+        address = driver.allocate(bytes);
+        driver.fill(address, (byte) 0, bytes, stream());
+      }
+      return address;
     }
-    return tickets;
   }
 
   /** A new list of kernel arguments that begins with these device addresses. */
@@ -94,7 +109,7 @@ final class CudaContext {
    */
   void launch(String file, String entry, LaunchGeometry geometry, KernelArguments arguments) {
     CudaDriver.Kernel kernel = kernels.computeIfAbsent(entry, name -> driver.kernel(file, name));
-    driver.launch(kernel, geometry, arguments, stream);
+    driver.launch(kernel, geometry, arguments, stream());
   }
 
   /** Name of the entry point for a type, as in {@code layer_norm_forward_f32}. */
@@ -110,8 +125,8 @@ final class CudaContext {
   double[] doubles(Buffer source) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment staged = arena.allocate(source.bytes(), Double.BYTES);
-      driver.copyToHost(source.address(), staged, stream);
-      driver.synchronize(stream);
+      driver.copyToHost(source.address(), staged, stream());
+      driver.synchronize(stream());
       return staged.toArray(JAVA_DOUBLE);
     }
   }

@@ -37,7 +37,7 @@ final class CudaPlan implements Plan {
     this.memory = memory;
     this.computation = computation;
     Lifetimes lifetimes = new Lifetimes(memory.results());
-    memory.allocating(lifetimes, this::compute);
+    memory.allocating(lifetimes, () -> context.branches().planned(this::compute));
     context.driver().synchronize(context.stream());
     layout = lifetimes.layout();
     memory.trim();
@@ -62,7 +62,10 @@ final class CudaPlan implements Plan {
     driver.beginCapture(context.stream());
     Buffer result;
     try {
-      result = memory.allocating(new PlacedAllocator(layout, arena), this::compute);
+      result =
+          memory.allocating(
+              new PlacedAllocator(layout, arena),
+              () -> context.branches().recorded(this::compute));
     } catch (RuntimeException e) {
       try {
         driver.destroy(driver.endCapture(context.stream()));

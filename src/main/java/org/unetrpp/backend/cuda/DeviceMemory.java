@@ -1,6 +1,9 @@
 package org.unetrpp.backend.cuda;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.PackCache;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
 import org.unetrpp.memory.Allocator;
@@ -13,6 +16,7 @@ import org.unetrpp.memory.PooledAllocator;
 final class DeviceMemory implements Allocator, AutoCloseable {
   private final Allocator results;
   private Allocator allocator; // those, unless a plan places them
+  private @Nullable List<Runnable> held; // what is released later
   private final PackCache packs;
   private final Runnable trim;
   private final Runnable close;
@@ -97,6 +101,22 @@ final class DeviceMemory implements Allocator, AutoCloseable {
     }
   }
 
+  /**
+   * Runs {@code work}, and keeps what is released meanwhile.
+   *
+   * @return releases that
+   */
+  Runnable holding(Runnable work) {
+    List<Runnable> releases = new ArrayList<>();
+    held = releases;
+    try {
+      work.run();
+    } finally {
+      held = null;
+    }
+    return () -> releases.forEach(Runnable::run);
+  }
+
   @Override
   public long allocate(long bytes) {
     return allocator.allocate(bytes);
@@ -105,7 +125,11 @@ final class DeviceMemory implements Allocator, AutoCloseable {
   @Override
   public void release(long address, long bytes) {
     packs.invalidate(address, bytes);
-    allocator.release(address, bytes);
+    if (held == null) {
+      allocator.release(address, bytes);
+    } else {
+      held.add(() -> allocator.release(address, bytes));
+    }
   }
 
   @Override
