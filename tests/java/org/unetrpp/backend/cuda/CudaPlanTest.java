@@ -103,14 +103,13 @@ class CudaPlanTest {
     Branch branch =
         backend
             .context()
-            .branch(
-                () -> {
-                  try (var _ = backend.scopes().open()) {
-                    Buffer twice = backend.scopes().allocate(x.dtype(), x.elements());
-                    backend.add(x, x, twice);
-                    backend.add(twice, x, triple);
-                  }
-                });
+            .branch(() -> {
+              try (var _ = backend.scopes().open()) {
+                Buffer twice = backend.scopes().allocate(x.dtype(), x.elements());
+                backend.add(x, x, twice);
+                backend.add(twice, x, triple);
+              }
+            });
     Buffer same = backend.scopes().allocate(x.dtype(), x.elements());
     backend.leakyRelu(x, same, 1);
     branch.join();

@@ -233,7 +233,9 @@ final class EmulatedDriver implements CudaDriver {
   public void copy(long source, long destination, long bytes, Stream stream) {
     requireAllocated(source, bytes);
     requireAllocated(destination, bytes);
-    queue(stream, () -> HostMemory.segment(destination, bytes).copyFrom(HostMemory.segment(source, bytes)));
+    queue(
+        stream,
+        () -> HostMemory.segment(destination, bytes).copyFrom(HostMemory.segment(source, bytes)));
   }
 
   @Override
@@ -302,6 +304,11 @@ final class EmulatedDriver implements CudaDriver {
                   ADDRESS, JAVA_INT, JAVA_INT);
           return new HostKernel(name, System0.function(address, type), library);
         });
+  }
+
+  @Override
+  public String sourceKey(String file) {
+    return "emulated";
   }
 
   @Override

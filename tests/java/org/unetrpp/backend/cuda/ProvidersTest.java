@@ -43,6 +43,7 @@ class ProvidersTest {
   void forgetProperties() {
     System.clearProperty(Providers.CONVOLUTIONS);
     System.clearProperty(Providers.PRODUCTS);
+    System.clearProperty(Providers.TUNING);
   }
 
   private Providers both() {
@@ -94,6 +95,37 @@ class ProvidersTest {
       assertThat(opened.products()).isInstanceOf(OwnMatrixProducts.class);
       assertThat(opened.libraries()).isEmpty();
     }
+  }
+
+  private record Split(int count) {}
+
+  private List<Split> launchesOfAChoice() {
+    List<Split> launched = new ArrayList<>();
+    try (EmulatedContext emulated = new EmulatedContext();
+        Providers.Opened _ = both().open(emulated.context())) {
+      Split shape = new Split(0);
+      List<Split> candidates = List.of(new Split(1), new Split(2));
+      emulated.context().tuner().choose("file", "kernel", shape, candidates, launched::add);
+    }
+    return launched;
+  }
+
+  @Test
+  void launchesAreTunedOnceForEachDevice() {
+    assertThat(launchesOfAChoice()).contains(new Split(1), new Split(2));
+    assertThat(folder.resolve("tuning-emulated-device-12-driver-13000.json")).isRegularFile();
+    assertThat(launchesOfAChoice()).isEmpty();
+  }
+
+  @Test
+  void launchesAreAsExpectedIfThatIsAskedFor() {
+    System.setProperty(Providers.TUNING, "expected");
+    assertThat(launchesOfAChoice()).isEmpty();
+    assertThat(folder).isEmptyDirectory();
+    System.setProperty(Providers.TUNING, "guessed");
+    assertThatThrownBy(this::launchesOfAChoice)
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("unetrpp.cuda.tuning is 'guessed', expected expected or measured");
   }
 
   @Test

@@ -3,7 +3,6 @@ package org.unetrpp.backend.cuda;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import org.unetrpp.backend.cuda.driver.CudaDriver.Event;
 import org.unetrpp.backend.cuda.driver.CudaDriver.Stream;
 import org.unetrpp.backend.cuda.driver.CudaException;
@@ -14,8 +13,8 @@ import org.unetrpp.backend.cuda.driver.CudaException;
  */
 final class RecordedStreams {
   private final Stream main;
-  private final Map<Stream, List<Step>> streams = new IdentityHashMap<>();
-  private final Map<Event, Point> reached = new IdentityHashMap<>();
+  private final IdentityHashMap<Stream, List<Step>> streams = new IdentityHashMap<>();
+  private final IdentityHashMap<Event, Point> reached = new IdentityHashMap<>();
 
   private sealed interface Step {}
 
@@ -56,19 +55,18 @@ final class RecordedStreams {
   /** All work, in order. */
   List<Runnable> inOrder() {
     List<Runnable> ordered = new ArrayList<>();
-    Map<Stream, Integer> done = new IdentityHashMap<>();
-    add(new Point(main, streams.get(main).size()), done, ordered);
-    streams.forEach(
-        (stream, steps) -> {
-          if (done.getOrDefault(stream, 0) < steps.size()) {
-            throw new CudaException("cuStreamEndCapture: work of another stream is not joined");
-          }
-        });
+    IdentityHashMap<Stream, Integer> done = new IdentityHashMap<>();
+    add(new Point(main, steps(main).size()), done, ordered);
+    streams.forEach((stream, steps) -> {
+      if (done.getOrDefault(stream, 0) < steps.size()) {
+        throw new CudaException("cuStreamEndCapture: work of another stream is not joined");
+      }
+    });
     return ordered;
   }
 
-  private void add(Point until, Map<Stream, Integer> done, List<Runnable> ordered) {
-    List<Step> steps = streams.get(until.stream());
+  private void add(Point until, IdentityHashMap<Stream, Integer> done, List<Runnable> ordered) {
+    List<Step> steps = steps(until.stream());
     for (int i = done.getOrDefault(until.stream(), 0); i < until.steps(); i++) {
       done.put(until.stream(), i + 1);
       switch (steps.get(i)) {

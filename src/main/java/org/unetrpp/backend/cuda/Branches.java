@@ -105,8 +105,7 @@ final class Branches implements AutoCloseable {
   }
 
   /** Lets what {@code later} is given from now on wait for what {@code earlier} has. */
-  private void follow(
-      CudaDriver.Stream earlier, CudaDriver.Event event, CudaDriver.Stream later) {
+  private void follow(CudaDriver.Stream earlier, CudaDriver.Event event, CudaDriver.Stream later) {
     driver.record(event, earlier);
     driver.await(event, later);
   }

@@ -9,6 +9,8 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -21,9 +23,9 @@ import org.jspecify.annotations.Nullable;
 import org.unetrpp.files.AtomicFile;
 
 /**
- * Which provider computes what on one device with certain versions of its libraries, and by which
- * algorithm, in memory and in a file. A file that cannot be read or written costs measuring again,
- * nothing else.
+ * Who computes what on one device with certain versions of its libraries, and by which algorithm,
+ * or how kernels are launched, in memory and in a file. A file that cannot be read or written costs
+ * measuring again, nothing else.
  */
 final class ChoiceTable {
   private static final int FORMAT = 1;
@@ -68,6 +70,19 @@ final class ChoiceTable {
       log.accept("%s is ignored: %s".formatted(file, e.getMessage()));
     }
     return table;
+  }
+
+  /**
+   * The table of a file that came with this class, empty if there is none.
+   *
+   * @throws JsonParseException if it is no such table
+   */
+  static ChoiceTable shipped(String name) {
+    try (InputStream in = ChoiceTable.class.getResourceAsStream(name)) {
+      return in == null ? inMemory() : parsed(new String(in.readAllBytes(), UTF_8));
+    } catch (IOException e) {
+      throw new UncheckedIOException("%s cannot be read".formatted(name), e);
+    }
   }
 
   /** Name of the provider chosen for a work, or nothing. */
@@ -141,9 +156,19 @@ final class ChoiceTable {
    * @throws JsonParseException if it is no such table
    */
   private static ChoiceTable read(Path file) throws IOException {
+    try {
+      return parsed(Files.readString(file));
+    } catch (NoSuchFileException e) {
+      return inMemory();
+    } catch (CharacterCodingException e) {
+      throw new JsonParseException("not a table of choices: " + e.getMessage(), e);
+    }
+  }
+
+  private static ChoiceTable parsed(String text) {
     ChoiceTable table = inMemory();
     try {
-      JsonObject json = JsonParser.parseString(Files.readString(file)).getAsJsonObject();
+      JsonObject json = JsonParser.parseString(text).getAsJsonObject();
       if (member(json, "format").getAsInt() != FORMAT) {
         throw new JsonParseException("not of format " + FORMAT);
       }
@@ -152,12 +177,7 @@ final class ChoiceTable {
       JsonObject algorithms = member(json, "algorithms").getAsJsonObject();
       algorithms.asMap().forEach((key, value) -> table.algorithms.put(key, value.getAsInt()));
       return table;
-    } catch (NoSuchFileException e) {
-      return table;
-    } catch (CharacterCodingException
-        | IllegalStateException
-        | NumberFormatException
-        | UnsupportedOperationException e) {
+    } catch (IllegalStateException | NumberFormatException | UnsupportedOperationException e) {
       throw new JsonParseException("not a table of choices: " + e.getMessage(), e);
     }
   }

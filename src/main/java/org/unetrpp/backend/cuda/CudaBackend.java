@@ -27,8 +27,8 @@ import org.unetrpp.memory.ScopeStack;
 
 /**
  * One NVIDIA GPU. Activations are float32 or bfloat16, arithmetic is in float32; parameters, their
- * gradients and statistics are float32 always. All work goes to one stream, in order, but for {@link
- * Branches}.
+ * gradients and statistics are float32 always. All work goes to one stream, in order, but for
+ * {@link Branches}.
  */
 public final class CudaBackend implements Backend {
   private final CudaDriver driver;

@@ -25,7 +25,7 @@ final class CudaContext {
   private final ScopeStack scopes;
   private final KernelArguments arguments = new KernelArguments();
   private final Map<String, CudaDriver.Kernel> kernels = new HashMap<>();
-  private final Tuner tuner = new Tuner();
+  private final Tuner tuner;
   private final Tickets tickets = new Tickets();
   private final Tickets ticketsOfBranches = new Tickets();
 
@@ -34,6 +34,7 @@ final class CudaContext {
     this.memory = memory;
     branches = new Branches(driver, stream, memory);
     scopes = new ScopeStack(memory);
+    tuner = new Tuner(driver);
   }
 
   CudaDriver driver() {

@@ -64,8 +64,7 @@ final class CudaPlan implements Plan {
     try {
       result =
           memory.allocating(
-              new PlacedAllocator(layout, arena),
-              () -> context.branches().recorded(this::compute));
+              new PlacedAllocator(layout, arena), () -> context.branches().recorded(this::compute));
     } catch (RuntimeException e) {
       try {
         driver.destroy(driver.endCapture(context.stream()));

@@ -12,6 +12,7 @@ import org.unetrpp.backend.cuda.driver.Cublas;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
 import org.unetrpp.backend.cuda.driver.CudaException;
 import org.unetrpp.backend.cuda.driver.Cudnn;
+import org.unetrpp.backend.cuda.driver.DeviceProperties;
 import org.unetrpp.backend.cuda.driver.JcudaCublas;
 import org.unetrpp.backend.cuda.driver.JcudaCudnn;
 import org.unetrpp.backend.cuda.driver.JcudaStream;
@@ -25,11 +26,13 @@ import org.unetrpp.memory.DeviceMemoryException;
  * Who computes convolutions and matrix products: own kernels that compute everything, or own
  * kernels for tensor cores and NVIDIA's libraries where they are quicker. The system property
  * {@value #CONVOLUTIONS} says {@code own}, {@code tensor}, {@code cudnn} or {@code measured},
- * {@value #PRODUCTS} says {@code own}, {@code cublas} or {@code measured}.
+ * {@value #PRODUCTS} says {@code own}, {@code cublas} or {@code measured}. Likewise, how own
+ * kernels are launched: {@value #TUNING} says {@code expected} or {@code measured}.
  */
 public final class Providers {
   static final String CONVOLUTIONS = "unetrpp.cuda.convolutions";
   static final String PRODUCTS = "unetrpp.cuda.products";
+  static final String TUNING = "unetrpp.cuda.tuning";
 
   private static final String CUDNN = "cudnn";
   private static final String CUBLAS = "cublas";
@@ -65,7 +68,7 @@ public final class Providers {
    * Providers.
    *
    * @param tensorCores whether own kernels for tensor cores take part where convolutions are
-   *     measured
+   *     measured, and launches are tuned if what is measured can be kept
    * @param folder keeps what was measured for the next run, if there is one
    * @param log takes what may surprise, a line each
    */
@@ -177,6 +180,9 @@ public final class Providers {
         Policy.allows(PRODUCTS, CUBLAS) ? open("cuBLAS", cublas, productPolicy, context) : null;
     ChoiceTable table = table(context, withTensorCores, openedCudnn, openedCublas);
     Stopwatch stopwatch = new EventStopwatch(context.driver(), context.stream());
+    if (tensorCores) {
+      tune(context, stopwatch);
+    }
 
     List<Library<?, ?>> libraries = new ArrayList<>();
     List<Library<Convolutions, ConvolutionWork>> competitors = new ArrayList<>();
@@ -225,6 +231,30 @@ public final class Providers {
     }
   }
 
+  private void tune(CudaContext context, Stopwatch stopwatch) {
+    DeviceProperties device = context.driver().device();
+    context.tuner().follow(ChoiceTable.shipped("tuning-%s.json".formatted(device.architecture())));
+    boolean measures =
+        switch (System.getProperty(TUNING, "measured")) {
+          case "measured" -> true;
+          case "expected" -> false;
+          case String value ->
+              throw new IllegalArgumentException(
+                  "%s is '%s', expected expected or measured".formatted(TUNING, value));
+        };
+    Optional<Path> keeping = measures ? folder.get() : Optional.empty();
+    if (keeping.isPresent()) {
+      String name =
+          "tuning-%s-%d-driver-%d.json"
+              .formatted(fileName(device.name()), device.multiprocessors(), device.driverVersion());
+      context.tuner().measure(stopwatch, ChoiceTable.of(keeping.get().resolve(name), log));
+    }
+  }
+
+  private static String fileName(String device) {
+    return device.toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]+", "-");
+  }
+
   private ChoiceTable table(
       CudaContext context,
       boolean withTensorCores,
@@ -235,8 +265,7 @@ public final class Providers {
     if (keeping.isEmpty()) {
       return ChoiceTable.inMemory();
     }
-    String device =
-        context.driver().device().name().toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]+", "-");
+    String device = fileName(context.driver().device().name());
     String name =
         "%s-tensor-%s-cudnn-%s-cublas-%s-%s.json"
             .formatted(

@@ -91,6 +91,13 @@ public interface CudaDriver extends AutoCloseable {
    */
   Kernel kernel(String file, String entry);
 
+  /**
+   * Something short that differs where a kernel file does, or a header of it.
+   *
+   * @throws CudaException if there is no such file
+   */
+  String sourceKey(String file);
+
   /** Queues a kernel. */
   void launch(Kernel kernel, LaunchGeometry geometry, KernelArguments arguments, Stream stream);
 

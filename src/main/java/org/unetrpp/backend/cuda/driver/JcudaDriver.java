@@ -322,6 +322,11 @@ public final class JcudaDriver implements CudaDriver {
     return kernel;
   }
 
+  @Override
+  public String sourceKey(String file) {
+    return images.sourceKey(file);
+  }
+
   private JcudaKernel find(String file, String entry) {
     CUmodule module = modules.get(file);
     if (module == null) {

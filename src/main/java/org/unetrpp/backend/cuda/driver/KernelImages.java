@@ -88,6 +88,19 @@ final class KernelImages {
     throw unusable(file, refusals);
   }
 
+  /**
+   * Something that differs where a kernel file does, or a header of it.
+   *
+   * @throws CudaException if there is no such file
+   */
+  String sourceKey(String file) {
+    KernelSource source =
+        KernelSource.read(files, file)
+            .orElseThrow(
+                () -> new CudaException("kernels/%s.cu is not on the class path".formatted(file)));
+    return key(source, "");
+  }
+
   private <M> M compiled(KernelSource source, KernelCompiler compiler, Loader<M> loader)
       throws ImageRefusedException {
     String name = "%s-%s.bin".formatted(source.name(), key(source, compiler.identity()));

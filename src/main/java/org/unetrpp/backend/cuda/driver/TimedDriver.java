@@ -99,6 +99,11 @@ public final class TimedDriver implements CudaDriver {
   }
 
   @Override
+  public String sourceKey(String file) {
+    return driver.sourceKey(file);
+  }
+
+  @Override
   public void launch(
       Kernel kernel, LaunchGeometry geometry, KernelArguments arguments, Stream stream) {
     if (launches == null) {
