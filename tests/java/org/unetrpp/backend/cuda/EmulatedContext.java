@@ -6,23 +6,27 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import com.google.errorprone.annotations.MustBeClosed;
 import java.lang.foreign.MemorySegment;
 import java.util.Random;
+import java.util.function.LongSupplier;
+import org.unetrpp.backend.cuda.driver.CudaDriver;
 import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
 import org.unetrpp.memory.HostMemory;
 
 /**
- * What launchers share, on a device that the processor plays; closing it fails if memory is left.
+ * What launchers share, on a device that the processor plays, or on the GPU that {@link
+ * EmulatedCuda} names; closing it fails if memory is left.
  */
 final class EmulatedContext implements AutoCloseable {
   private static final long MEMORY = 1L << 30;
 
-  private final EmulatedDriver driver;
+  private final CudaDriver driver;
+  private final LongSupplier launches;
   private final DeviceMemory memory;
   private final CudaContext context;
 
   @MustBeClosed
   EmulatedContext(long totalBytes) {
-    this(new EmulatedDriver(totalBytes));
+    this(totalBytes, false);
   }
 
   /**
@@ -32,12 +36,20 @@ final class EmulatedContext implements AutoCloseable {
    */
   @MustBeClosed
   EmulatedContext(boolean backwards) {
-    this(new EmulatedDriver(MEMORY, backwards));
+    this(MEMORY, backwards);
   }
 
   @MustBeClosed
-  private EmulatedContext(EmulatedDriver driver) {
-    this.driver = driver;
+  private EmulatedContext(long totalBytes, boolean backwards) {
+    if (EmulatedCuda.GPU == null) {
+      EmulatedDriver emulated = new EmulatedDriver(totalBytes, backwards);
+      driver = emulated;
+      launches = emulated::launches;
+    } else {
+      GpuOnHostMemory gpu = new GpuOnHostMemory(EmulatedCuda.GPU);
+      driver = gpu.driver();
+      launches = gpu::launches;
+    }
     memory = DeviceMemory.unpooled(driver);
     context = new CudaContext(driver, driver.createStream(), memory);
   }
@@ -51,8 +63,9 @@ final class EmulatedContext implements AutoCloseable {
     return context;
   }
 
-  EmulatedDriver driver() {
-    return driver;
+  /** Kernels launched so far. */
+  long launches() {
+    return launches.getAsLong();
   }
 
   long bytesInUse() {

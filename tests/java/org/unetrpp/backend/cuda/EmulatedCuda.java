@@ -24,7 +24,9 @@ public final class EmulatedCuda {
 
   private static final long MEMORY = 8L << 30;
   private static final byte POISON = (byte) 0xFF; // NaN in every type
-  private static final @Nullable Integer GPU = Integer.getInteger("unetrpp.tests.cuda");
+
+  /** Number of the GPU that tests run on, if they do. */
+  static final @Nullable Integer GPU = Integer.getInteger("unetrpp.tests.cuda");
 
   private EmulatedCuda() {}
 

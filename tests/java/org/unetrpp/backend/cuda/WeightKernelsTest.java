@@ -81,12 +81,12 @@ class WeightKernelsTest {
       Buffer weight = emulated.buffer(DType.FLOAT32, new float[4 * 4 * 27]);
       Buffer first = kernels.packed(weight, DType.FLOAT32, shape);
       assertThat(kernels.packed(weight, DType.FLOAT32, shape)).isEqualTo(first);
-      assertThat(emulated.driver().launches()).isEqualTo(1);
+      assertThat(emulated.launches()).isEqualTo(1);
       assertThat(kernels.packed(weight, DType.BFLOAT16, shape)).isNotEqualTo(first);
-      assertThat(emulated.driver().launches()).isEqualTo(2);
+      assertThat(emulated.launches()).isEqualTo(2);
       emulated.context().packs().invalidate(weight.address(), weight.bytes());
       kernels.packed(weight, DType.FLOAT32, shape);
-      assertThat(emulated.driver().launches()).isEqualTo(3);
+      assertThat(emulated.launches()).isEqualTo(3);
     }
   }
 }

@@ -103,12 +103,28 @@ public final class Providers {
    * @param precision of products of float32
    */
   public static Providers ofThisMachine(Precision precision) {
-    System.Logger logger = System.getLogger(Providers.class.getPackageName());
-    return new Providers(
+    return onThisMachine(
         new OnThisMachine<>(CudaLibrary.CUDNN, (_, stream) -> new JcudaCudnn(jcuda(stream))),
         new OnThisMachine<>(
             CudaLibrary.CUBLAS,
             (driver, stream) -> new JcudaCublas(driver, jcuda(stream), precision)),
+        precision);
+  }
+
+  /**
+   * The quickest of own kernels for each shape, with nothing of a library. What was measured is
+   * kept as of {@link #ofThisMachine}.
+   */
+  public static Providers ownOfThisMachine() {
+    return onThisMachine(new None<>(), new None<>(), Precision.FLOAT32);
+  }
+
+  private static Providers onThisMachine(
+      Opener<Cudnn> cudnn, Opener<Cublas> cublas, Precision precision) {
+    System.Logger logger = System.getLogger(Providers.class.getPackageName());
+    return new Providers(
+        cudnn,
+        cublas,
         true,
         precision,
         () ->

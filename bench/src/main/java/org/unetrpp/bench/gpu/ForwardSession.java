@@ -12,8 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.HeadOutput;
-import org.unetrpp.backend.cuda.driver.CudaDriver;
-import org.unetrpp.backend.cuda.driver.TimedDriver;
+import org.unetrpp.backend.Plan;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.MemoryScope;
 import org.unetrpp.model.Architecture;
@@ -37,11 +36,8 @@ final class ForwardSession implements Session {
   private final Parameters parameters;
   private final UnetrPlusPlus network;
   private final List<Tensor> images = new ArrayList<>();
-  private final List<Captured> captured = new ArrayList<>();
+  private final List<Plan> plans = new ArrayList<>();
   private int passes;
-
-  /** A pass recorded once, and where it leaves its logits. */
-  private record Captured(CudaDriver.Graph graph, Tensor logits, MemoryScope scope) {}
 
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // close closes them
@@ -75,60 +71,24 @@ final class ForwardSession implements Session {
               network.forward(images.get(passes++ % INPUTS), HeadOutput.LOGITS);
             }
           };
-      case "graph" -> {
-        TimedDriver driver =
-            device
-                .driver()
-                .orElseThrow(() -> new IllegalArgumentException("the CPU has no graphs"));
-        capture(driver);
-        CudaDriver.Stream stream = OpenDevice.stream(driver);
-        yield () -> driver.launch(captured.get(passes++ % INPUTS).graph, stream);
+      case "plan" -> {
+        plan();
+        yield () -> plans.get(passes++ % INPUTS).run(_ -> {});
       }
       default -> throw new IllegalArgumentException("mode is " + mode);
     };
   }
 
-  /** Records a pass over each input, once. */
-  @SuppressWarnings("MustBeClosedChecker") // the logits live as long as the graphs
-  private void capture(TimedDriver driver) {
-    CudaDriver.Stream stream = OpenDevice.stream(driver);
-    for (int i = captured.size(); i < INPUTS; i++) {
-      // Leaves all memory of a pass in the pool, since none may be allocated while one is recorded.
-      try (var _ = backend.scopes().open()) {
-        network.forward(images.get(i), HeadOutput.LOGITS);
-      }
-      backend.synchronize();
-      MemoryScope kept = backend.scopes().open();
-      try {
-        captured.add(record(driver, stream, images.get(i), kept));
-      } catch (RuntimeException e) {
-        kept.close();
-        throw e;
-      }
+  /** Plans a pass over each input, once. */
+  private void plan() {
+    for (Tensor image : images.subList(plans.size(), INPUTS)) {
+      plans.add(backend.plan(() -> network.forward(image, HeadOutput.LOGITS).buffer(), List.of()));
     }
-  }
-
-  /** The stream is ready for other work again, also if this fails. */
-  private Captured record(
-      TimedDriver driver, CudaDriver.Stream stream, Tensor image, MemoryScope kept) {
-    driver.beginCapture(stream);
-    Tensor logits;
-    try {
-      logits = network.forward(image, HeadOutput.LOGITS);
-    } catch (RuntimeException e) {
-      try {
-        driver.destroy(driver.endCapture(stream));
-      } catch (RuntimeException incomplete) {
-        e.addSuppressed(incomplete);
-      }
-      throw e;
-    }
-    return new Captured(driver.endCapture(stream), logits, kept);
   }
 
   /**
    * Writes the logits of the first input as float32 to {@code file}, if it is given, and compares
-   * their bytes in two runs, and in a run of a graph where {@code graph} is set.
+   * their bytes in two runs, and in a run of a plan where {@code plan} is set.
    */
   @Override
   public JsonObject check(Request request) throws IOException {
@@ -138,12 +98,12 @@ final class ForwardSession implements Session {
     stream.add(Digests.of(logits()));
     JsonObject result = new JsonObject();
     result.add("stream_sha256", stream);
-    if (request.flag("graph")) {
-      Runnable graph = work("graph");
-      passes = 0;
-      graph.run();
-      backend.synchronize();
-      result.addProperty("graph_sha256", Digests.of(captured.getFirst().logits.toArray()));
+    if (request.flag("plan")) {
+      plan();
+      plans
+          .getFirst()
+          .run(planned -> result.addProperty("plan_sha256", Digests.of(backend.download(planned))));
+      result.addProperty("arena_bytes", plans.getFirst().arenaBytes());
     }
     String file = request.text("file", "");
     if (!file.isEmpty()) {
@@ -163,10 +123,7 @@ final class ForwardSession implements Session {
 
   @Override
   public void close() {
-    for (Captured pass : captured.reversed()) {
-      device.driver().ifPresent(driver -> driver.destroy(pass.graph));
-      pass.scope.close();
-    }
+    plans.forEach(Plan::close);
     parameters.close();
     scope.close();
     device.close();

@@ -23,8 +23,8 @@ import org.unetrpp.engine.Engine;
 /// | --- | --- | --- |
 /// | `HELLO` | tells what there is to compute on | |
 /// | `LOAD` | a network with weights and inputs, as `name` | `task` (`forward`, `training`), `variant`, `patch` of a tiny network, `batch`, `precision`, `own` for no kernels but the engine's |
-/// | `CHECK` | tells results to hold against others' | `name`, `file` for logits, `graph` |
-/// | `RUN` | times it again and again | `name`, `mode` (`stream`, `graph`), `least`, `seconds`, `most` |
+/// | `CHECK` | tells results to hold against others' | `name`, `file` for logits, `plan` |
+/// | `RUN` | times it again and again | `name`, `mode` (`stream`, `plan`), `least`, `seconds`, `most` |
 /// | `LAYERS` | tells what each kernel takes | `name`, `passes` |
 /// | `MEM` | tells the memory in use | `name` |
 /// | `VOLUME` | segments a whole volume | `variant`, `patch`, `extents`, `mirroring`, `precision`, `seconds` |

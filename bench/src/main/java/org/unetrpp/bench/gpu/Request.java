@@ -61,7 +61,7 @@ record Request(JsonObject json) {
   /** Who computes convolutions and matrix products: with {@code own} the engine's kernels alone. */
   Providers providers() {
     if (flag("own")) {
-      return Providers.own();
+      return Providers.ownOfThisMachine();
     }
     boolean coarse = text("precision", "f32").equals("tf32");
     return Providers.ofThisMachine(coarse ? Precision.TENSOR_FLOAT32 : Precision.FLOAT32);

@@ -48,7 +48,7 @@ class DryRunTest {
     return findings.subList(1, findings.size());
   }
 
-  private static boolean hasPython() throws InterruptedException {
+  static boolean hasPython() throws InterruptedException {
     try {
       return new ProcessBuilder("python3", "-c", "import sys; sys.exit(sys.version_info < (3, 9))")
               .start()
@@ -70,7 +70,7 @@ class DryRunTest {
           assertThat(step.get("budget_seconds").getAsInt()).isPositive();
         })
         .extracting(step -> step.get("step").getAsString())
-        .contains("ceilings", "kernel checks", "network checks", "timing", "memory")
+        .contains("ceilings", "kernel checks", "network checks", "timing", "memory", "goals")
         .doesNotContain("prototypes");
   }
 

@@ -86,7 +86,7 @@ class GpuServerTest {
             "{\"command\":\"RUN\",\"name\":\"nothing\"}",
             "{\"command\":\"SING\"}",
             load("forward"),
-            "{\"command\":\"RUN\",\"name\":\"n\",\"mode\":\"graph\"}",
+            "{\"command\":\"RUN\",\"name\":\"n\",\"mode\":\"song\"}",
             "{\"command\":\"HELLO\"}",
             "{\"command\":\"QUIT\"}",
             "{\"command\":\"HELLO\"}");
@@ -94,6 +94,6 @@ class GpuServerTest {
         .extracting(reply -> reply.has("error"))
         .containsExactly(true, true, false, true, false, false);
     assertThat(replies.get(0).get("error").getAsString()).contains("no network is named nothing");
-    assertThat(replies.get(3).get("error").getAsString()).contains("the CPU has no graphs");
+    assertThat(replies.get(3).get("error").getAsString()).contains("mode is song");
   }
 }
