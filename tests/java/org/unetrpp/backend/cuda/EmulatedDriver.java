@@ -11,7 +11,9 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,7 +30,7 @@ import org.unetrpp.memory.HostMemory;
  * A device that this machine's processor plays. Its memory is memory of the host, each block
  * between two pages that nobody may touch and ending where the second begins; fresh memory is full
  * of NaN, and so is what lies between the first page and the block; kernels are those of the
- * kernels folder, compiled for the host. Work runs when it is queued.
+ * kernels folder, compiled for the host. Work runs when it is queued, or as late as it may.
  */
 final class EmulatedDriver implements CudaDriver {
   private static final long PAGE = 4096;
@@ -45,6 +47,9 @@ final class EmulatedDriver implements CudaDriver {
   private final List<Runnable> captured = new ArrayList<>();
   private final long totalBytes;
   private final boolean backwards;
+  private final boolean late;
+  private final Deque<Runnable> waiting = new ArrayDeque<>(); // if work runs late
+  private final Map<Long, Arena> pinned = new HashMap<>();
   private boolean capturing;
   private long bytesInUse;
   private long launches;
@@ -60,8 +65,21 @@ final class EmulatedDriver implements CudaDriver {
    * @param backwards whether blocks, and threads between barriers, run from the last to the first
    */
   EmulatedDriver(long totalBytes, boolean backwards) {
+    this(totalBytes, backwards, false);
+  }
+
+  private EmulatedDriver(long totalBytes, boolean backwards, boolean late) {
     this.totalBytes = totalBytes;
     this.backwards = backwards;
+    this.late = late;
+  }
+
+  /**
+   * A device whose work runs when it is waited for, as far as it is waited for: host memory that is
+   * changed before a copy from it was waited for is copied as changed.
+   */
+  static EmulatedDriver late(long totalBytes) {
+    return new EmulatedDriver(totalBytes, false, true);
   }
 
   private record Block(MemorySegment mapped, long address, long bytes) {}
@@ -70,6 +88,8 @@ final class EmulatedDriver implements CudaDriver {
 
   private static final class HostEvent implements Event {
     private long nanos;
+    private int queued;
+    private int reached;
   }
 
   private record HostKernel(String name, MethodHandle function, SymbolLookup library)
@@ -143,6 +163,7 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public synchronized void free(long address) {
+    runWaiting();
     Block block = blocks.remove(address);
     if (block == null) {
       throw new CudaException("cuMemFree: no block starts at address " + address);
@@ -186,15 +207,37 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public MemorySegment allocateHost(long bytes) {
-    return Arena.ofAuto().allocate(bytes, PAGE);
+    Arena arena = Arena.ofShared();
+    MemorySegment memory = arena.allocate(bytes, PAGE);
+    pinned.put(memory.address(), arena);
+    return memory;
   }
 
   @Override
-  public void freeHost(MemorySegment memory) {}
+  public void freeHost(MemorySegment memory) {
+    Arena arena = pinned.remove(memory.address());
+    if (arena == null) {
+      throw new CudaException("cuMemFreeHost: no block starts at address " + memory.address());
+    }
+    arena.close();
+  }
+
+  /** Blocks of pinned host memory that were not given back. */
+  int pinnedBlocks() {
+    return pinned.size();
+  }
+
+  private void runWaiting() {
+    while (!waiting.isEmpty()) {
+      waiting.removeFirst().run();
+    }
+  }
 
   private void queue(Runnable work) {
     if (capturing) {
       captured.add(work);
+    } else if (late) {
+      waiting.addLast(work);
     } else {
       work.run();
     }
@@ -248,6 +291,7 @@ final class EmulatedDriver implements CudaDriver {
     if (capturing) {
       throw new CudaException("cuStreamSynchronize: the stream is being recorded");
     }
+    runWaiting();
   }
 
   @Override
@@ -260,7 +304,20 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public void record(Event event, Stream stream) {
-    queue(() -> ((HostEvent) event).nanos = System.nanoTime());
+    HostEvent hostEvent = (HostEvent) event;
+    int number = ++hostEvent.queued;
+    queue(() -> {
+      hostEvent.nanos = System.nanoTime();
+      hostEvent.reached = number;
+    });
+  }
+
+  @Override
+  public void synchronize(Event event) {
+    HostEvent hostEvent = (HostEvent) event;
+    while (hostEvent.reached < hostEvent.queued) {
+      waiting.removeFirst().run();
+    }
   }
 
   @Override
@@ -268,6 +325,7 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public float elapsedMillis(Event first, Event second) {
+    synchronize(second);
     return (((HostEvent) second).nanos - ((HostEvent) first).nanos) / 1e6f;
   }
 
@@ -301,7 +359,7 @@ final class EmulatedDriver implements CudaDriver {
               .formatted(hostKernel.name(), geometry));
     }
     launches++;
-    if (!capturing) {
+    if (!capturing && !late) {
       run(hostKernel, geometry, MemorySegment.ofBuffer(arguments.addresses()), arguments.count());
       return;
     }
@@ -316,8 +374,8 @@ final class EmulatedDriver implements CudaDriver {
     for (int i = 0; i < count; i++) {
       addresses.setAtIndex(JAVA_LONG, i, values.address() + (long) i * Long.BYTES);
     }
-    captured.add(() -> {
-      MemorySegment _ = values; // reachable as long as the graph
+    queue(() -> {
+      MemorySegment _ = values; // reachable as long as the work is kept
       run(hostKernel, geometry, addresses, count);
     });
   }
@@ -397,7 +455,7 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public void launch(Graph graph, Stream stream) {
-    ((HostGraph) graph).work().forEach(Runnable::run);
+    ((HostGraph) graph).work().forEach(this::queue);
   }
 
   @Override
@@ -405,6 +463,9 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public void close() {
+    runWaiting();
+    pinned.values().forEach(Arena::close);
+    pinned.clear();
     blocks.values().forEach(EmulatedDriver::unmap);
     blocks.clear();
     bytesInUse = 0;

@@ -26,6 +26,7 @@ final class CudaContext {
   private final KernelArguments arguments = new KernelArguments();
   private final Map<String, CudaDriver.Kernel> kernels = new HashMap<>();
   private final Tuner tuner = new Tuner();
+  private final PinnedStaging staging;
   private long tickets; // freed with the driver
   private long ticketCount;
 
@@ -34,6 +35,7 @@ final class CudaContext {
     this.stream = stream;
     this.memory = memory;
     scopes = new ScopeStack(memory);
+    staging = new PinnedStaging(driver, stream);
   }
 
   CudaDriver driver() {
@@ -52,6 +54,11 @@ final class CudaContext {
   /** Weights in the form that their kernels read. */
   PackCache packs() {
     return memory.packs();
+  }
+
+  /** Copies between host and device. */
+  PinnedStaging staging() {
+    return staging;
   }
 
   /** Chooses among ways to launch a kernel. */
