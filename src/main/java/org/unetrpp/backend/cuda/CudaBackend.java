@@ -5,7 +5,9 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.Boxes;
@@ -19,10 +21,12 @@ import org.unetrpp.backend.TrainingBoxes;
 import org.unetrpp.backend.TrainingPrimitives;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
 import org.unetrpp.backend.cuda.driver.CudaException;
+import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Allocator;
 import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
 import org.unetrpp.memory.ScopeStack;
+import org.unetrpp.window.WindowEngine;
 
 /**
  * One NVIDIA GPU. Activations are float32 or bfloat16, arithmetic is in float32; parameters, their
@@ -360,6 +364,12 @@ public final class CudaBackend implements Backend {
     } catch (CudaException _) {
       return Backend.super.plan(computation, spent); // a library here cannot be recorded
     }
+  }
+
+  @Override
+  public Optional<WindowEngine> windows(
+      int channels, int classes, Extents patch, UnaryOperator<Buffer> network) {
+    return Optional.of(new CudaWindowEngine(this, memory, channels, classes, patch, network));
   }
 
   @Override
