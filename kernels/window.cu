@@ -1,22 +1,40 @@
-// Windows of a volume: cut out and mirrored on their way into the network, mirrored back and added
-// to the volume on their way out of it.
+// Windows of an image whose slices, and the sums of whose classes, are kept on the device while
+// windows pass: cut out and mirrored on their way into the network, mirrored back, averaged,
+// weighted and added up on their way out of it; sums to probabilities, and probabilities to labels
+// on another grid.
 //
-//   gather      y[v,c] = volume[c, origin + m(v)], or 0 outside of the volume
-//   accumulate  sum[k, origin + v] += weight[v] sum_b share p[b,k,m_b(v)]
+//   gather      y[i,c,v] = image[c, origin_n + m(v)], or 0 outside of the image
+//   accumulate  sum[k, origin_n + v] += importance[v] mean_i p[i,k,m_i(v)]
+//               weight[origin_n + v] += importance[v]
+//   average     sum[k,v] = sum[k,v] / weight[v]
+//   labels      label[u] = the first k of the greatest sum_abc wd[a] wh[b] ww[c] sum[k, d_a, h_b, w_c]
 //   m(d,h,w)    d, h, w or, where the mask of mirrored axes has the bit 4, 2, 1 of depth, height,
 //               width, their distance from the other end of the window
 //
-// Shapes   volume (C, D, H, W) and sum (K, D, H, W) of float; y (d, h, w, C) and p (B, K, d, h, w)
-//          of T; weight (d, h, w) of float, or none for ones. B is at most 8: the masks have three
-//          bits for each item, those of the first the lowest.
-// Launch   gather: one thread per voxel of the window: grid = ceil(d h w / 256), block = 256.
-//          accumulate: the same for each class: grid = (ceil(d h w / 256), K), block = 256.
-// Traffic  gather d h w C (4 + sizeof(T)) bytes; accumulate d h w (K (8 + B sizeof(T)) + 4) bytes.
-// Numerics in float for every T; items are added in their order; one thread adds to a voxel.
+// Shapes   image (C, S, H, W) of float, slice s of the image at s % S; sums the same with K classes
+//          and, if windows have an importance, the weights as one class more; y (B, C, d, h, w) and
+//          p (B, K, d, h, w) of T; importance (d, h, w) of float, or none for ones. Items of the
+//          batch are n windows, each mirrored in m ways: item n m + i; B is at most 8. Those beyond
+//          the windows of a step are zeros. labels of bytes; of each of its axes, for each place two
+//          samples at most, told by where they lie, and their weights in double.
+// Launch   gather: one thread per voxel of the window: grid = (ceil(d h w / 256), B), block = 256.
+//          accumulate: for one window, grid = (ceil(d h w / 256), K + 1), block = 256.
+//          average, labels: one thread per voxel: grid = ceil(voxels / 256), block = 256.
+//          All that differs from step to step is read from a WindowStep in the device's memory, so
+//          that a recorded launch serves every window.
+// Traffic  gather d h w B C (4 + sizeof(T)) bytes; accumulate n d h w (K (8 + m sizeof(T)) + 12);
+//          average (8 K + 4) a voxel; labels 4 K a voxel of the sums and 1 of the labels.
+// Numerics in float for every T. Each product and each sum is rounded, none is fused with another,
+//          and each voxel's come in the order of the mirrorings, then of the windows: the same bits
+//          as the same formulas give on a processor. Labels in double likewise, from the depth to
+//          the width, rounded to float before they are compared. One thread writes a voxel; the
+//          least index of a sum that is no finite number is found by an atomic minimum.
 // Launcher org.unetrpp.backend.cuda.WindowKernels
 #include "common.cuh"
 
 namespace {
+
+constexpr int kMostWindows = 8;
 
 struct Voxel {
   int depth, height, width;
@@ -46,67 +64,192 @@ struct Voxel {
     return (static_cast<long long>(depth) * extent.height + height) * extent.width + width;
   }
 
+  /// Index where only so many slices are kept.
+  __device__ __forceinline__ long long place(const Voxel& extent, int slices) const {
+    return Voxel{depth % slices, height, width}.index(extent);
+  }
+
   /// Voxels of an extent.
   __device__ __forceinline__ long long count() const {
     return static_cast<long long>(depth) * height * width;
   }
 };
 
-template <typename T>
-__device__ __forceinline__ void window_gather(const float* __restrict__ volume, T* __restrict__ y,
-                                              const Voxel& extent, const Voxel& origin,
-                                              const Voxel& window, int channels, int axes) {
-  const long long voxel = thread_in_grid();
-  if (voxel >= window.count()) return;
-  const Voxel from = Voxel::at(static_cast<int>(voxel), window).mirrored(window, axes).plus(origin);
-  const bool is_inside = from.is_inside(extent);
-  const float* values = volume + (is_inside ? from.index(extent) : 0);
-  T* to = y + voxel * channels;
-  for (int c = 0; c < channels; c++) {
-    to[c] = from_float<T>(is_inside ? values[c * extent.count()] : 0.0f);
-  }
-}
+}  // namespace
+
+/// What a step does, as org.unetrpp.backend.cuda.WindowStep writes it.
+struct WindowStep {
+  const float* image;
+  float* sums;
+  const float* importance;
+  Voxel extent;  // of the image
+  int image_slices, sum_slices;
+  int windows;  // of this step; none when it is done
+  int mirrorings;
+  int masks;  // three bits for each mirroring, those of the first the lowest
+  float share;  // of a mirroring in the mean
+  Voxel origins[kMostWindows];
+
+  __device__ __forceinline__ int axes(int mirroring) const { return masks >> (3 * mirroring) & 7; }
+};
+static_assert(sizeof(WindowStep) == 160, "org.unetrpp.backend.cuda.WindowStep says the same");
+
+namespace {
 
 template <typename T>
-__device__ __forceinline__ void window_accumulate(const T* __restrict__ p,
-                                                  const float* __restrict__ weight, float* sums,
-                                                  const Voxel& extent, const Voxel& origin,
-                                                  const Voxel& window, int batch, int masks,
-                                                  float share) {
+__device__ __forceinline__ void window_gather(const WindowStep& step, T* __restrict__ y,
+                                              const Voxel& window, int channels) {
   const long long voxel = thread_in_grid();
   const long long count = window.count();
   if (voxel >= count) return;
-  const Voxel within = Voxel::at(static_cast<int>(voxel), window);
-  const Voxel to = within.plus(origin);
-  if (!to.is_inside(extent)) return;
-  const long long k = blockIdx.y;
-  const long long classes = gridDim.y;
-  float sum = 0.0f;
-  for (int item = 0; item < batch; item++) {
-    const Voxel from = within.mirrored(window, masks >> (3 * item) & 7);
-    sum += share * to_float(p[(item * classes + k) * count + from.index(window)]);
+  const int item = blockIdx.y;
+  const int number = item / step.mirrorings;
+  const float* from = step.image;
+  bool is_inside = number < step.windows;
+  if (is_inside) {
+    const Voxel place = Voxel::at(static_cast<int>(voxel), window)
+                            .mirrored(window, step.axes(item % step.mirrorings))
+                            .plus(step.origins[number]);
+    is_inside = place.is_inside(step.extent);
+    if (is_inside) from += place.place(step.extent, step.image_slices);
   }
-  sums[k * extent.count() + to.index(extent)] += weight == nullptr ? sum : weight[voxel] * sum;
+  const long long plane =
+      static_cast<long long>(step.image_slices) * step.extent.height * step.extent.width;
+  T* to = y + item * channels * count + voxel;
+  for (int c = 0; c < channels; c++) {
+    to[c * count] = from_float<T>(is_inside ? from[c * plane] : 0.0f);
+  }
 }
+
+template <typename T>
+__device__ __forceinline__ void window_accumulate(const WindowStep& step, const T* __restrict__ p,
+                                                  const Voxel& window, int number) {
+  const long long voxel = thread_in_grid();
+  const long long count = window.count();
+  if (voxel >= count || number >= step.windows) return;
+  const Voxel within = Voxel::at(static_cast<int>(voxel), window);
+  const Voxel to = within.plus(step.origins[number]);
+  if (!to.is_inside(step.extent)) return;
+  const long long k = blockIdx.y;
+  const long long classes = gridDim.y - 1;
+  const bool is_weighted = step.importance != nullptr;
+  const long long plane =
+      static_cast<long long>(step.sum_slices) * step.extent.height * step.extent.width;
+  float* const sum = step.sums + k * plane + to.place(step.extent, step.sum_slices);
+  if (k == classes) {
+    if (is_weighted) *sum = __fadd_rn(*sum, step.importance[voxel]);
+    return;
+  }
+  const T* const first = p + (number * step.mirrorings * classes + k) * count;
+  float mean = 0.0f;
+#pragma unroll 4
+  for (int item = 0; item < step.mirrorings; item++) {
+    const Voxel from = within.mirrored(window, step.axes(item));
+    const float value = to_float(first[item * classes * count + from.index(window)]);
+    mean = __fadd_rn(mean, __fmul_rn(step.share, value));
+  }
+  *sum = __fadd_rn(*sum, is_weighted ? __fmul_rn(mean, step.importance[voxel]) : mean);
+}
+
+/// Two samples of an axis for a place, or one.
+struct Samples {
+  long long places[2];
+  double weights[2];
+  int taps;
+
+  __device__ __forceinline__ static Samples of(const long long* __restrict__ places,
+                                               const double* __restrict__ weights, int taps,
+                                               int index) {
+    Samples samples;
+    samples.taps = taps;
+#pragma unroll
+    for (int tap = 0; tap < 2; tap++) {
+      if (tap < taps) {
+        samples.places[tap] = places[static_cast<long long>(index) * taps + tap];
+        samples.weights[tap] = weights[static_cast<long long>(index) * taps + tap];
+      }
+    }
+    return samples;
+  }
+
+  /// The weighted sum of what there is at the places.
+  template <typename At>
+  __device__ __forceinline__ double blend(At at) const {
+    double sum = 0.0;
+#pragma unroll
+    for (int tap = 0; tap < 2; tap++) {
+      if (tap < taps) sum = __dadd_rn(sum, __dmul_rn(weights[tap], at(places[tap])));
+    }
+    return sum;
+  }
+};
 
 }  // namespace
 
-#define WINDOW(suffix, T)                                                                         \
-  ENTRY(window_gather_##suffix, 256, const float* volume, T* y, int depth, int height, int width, \
-        int origin_depth, int origin_height, int origin_width, int window_depth,                  \
-        int window_height, int window_width, int channels, int axes) {                            \
-    window_gather<T>(volume, y, {depth, height, width},                                           \
-                     {origin_depth, origin_height, origin_width},                                 \
-                     {window_depth, window_height, window_width}, channels, axes);                \
-  }                                                                                               \
-  ENTRY(window_accumulate_##suffix, 256, const T* p, const float* weight, float* sums, int depth, \
-        int height, int width, int origin_depth, int origin_height, int origin_width,             \
-        int window_depth, int window_height, int window_width, int batch, int masks,              \
-        float share) {                                                                            \
-    window_accumulate<T>(p, weight, sums, {depth, height, width},                                 \
-                         {origin_depth, origin_height, origin_width},                             \
-                         {window_depth, window_height, window_width}, batch, masks, share);       \
+#define WINDOW(suffix, T)                                                                        \
+  ENTRY(window_gather_##suffix, 256, const WindowStep* step, T* y, int depth, int height,        \
+        int width, int channels) {                                                               \
+    window_gather<T>(*step, y, {depth, height, width}, channels);                                \
+  }                                                                                              \
+  ENTRY(window_accumulate_##suffix, 256, const WindowStep* step, const T* p, int depth,          \
+        int height, int width, int number) {                                                     \
+    window_accumulate<T>(*step, p, {depth, height, width}, number);                              \
   }
 
 WINDOW(f32, float)
 WINDOW(bf16, bfloat16)
+
+ENTRY(window_average, 256, float* sums, unsigned long long* least, int classes, int weighted,
+      int slices, int depth, int height, int width, int first, int count) {
+  const Voxel extent = {depth, height, width};
+  const long long voxel = thread_in_grid();
+  const long long area = static_cast<long long>(height) * width;
+  if (voxel >= count * area) return;
+  const int slice = first + static_cast<int>(voxel / area);
+  const long long within = voxel % area;
+  const long long plane = slices * area;
+  float* const values = sums + slice % slices * area + within;
+  const float weight = weighted ? values[classes * plane] : 1.0f;
+  for (int k = 0; k < classes; k++) {
+    float value = values[k * plane];
+    if (weighted) {
+      value /= weight;
+      values[k * plane] = value;
+    }
+    if (!(fabsf(value) <= kLargest)) {
+      atomicMin(least, static_cast<unsigned long long>(k * extent.count() + slice * area + within));
+    }
+  }
+}
+
+ENTRY(window_labels, 256, const float* sums, long long plane, int classes, unsigned char* labels,
+      int depth, int height, int width, const long long* depth_places, const double* depth_weights,
+      int depth_taps, const long long* height_places, const double* height_weights,
+      int height_taps, const long long* width_places, const double* width_weights,
+      int width_taps) {
+  const Voxel extent = {depth, height, width};
+  const long long voxel = thread_in_grid();
+  if (voxel >= extent.count()) return;
+  const long long row = voxel / width;
+  const Samples across =
+      Samples::of(depth_places, depth_weights, depth_taps, static_cast<int>(row / height));
+  const Samples down =
+      Samples::of(height_places, height_weights, height_taps, static_cast<int>(row % height));
+  const Samples along =
+      Samples::of(width_places, width_weights, width_taps, static_cast<int>(voxel % width));
+  float greatest = 0.0f;
+  int label = 0;
+  for (int k = 0; k < classes; k++) {
+    const float* const values = sums + k * plane;
+    const float value = static_cast<float>(along.blend([&](long long w) {
+      return down.blend([&](long long h) {
+        return across.blend([&](long long d) { return static_cast<double>(values[d + h + w]); });
+      });
+    }));
+    if (k == 0 || value > greatest) {
+      greatest = value;
+      label = k;
+    }
+  }
+  labels[voxel] = static_cast<unsigned char>(label);
+}

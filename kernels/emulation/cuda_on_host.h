@@ -675,6 +675,35 @@ static inline void __threadfence_block() {}
 static inline unsigned atomicAdd(unsigned* address, unsigned value) {
   return std::atomic_ref<unsigned>(*address).fetch_add(value);
 }
+static inline unsigned long long atomicMin(unsigned long long* address, unsigned long long value) {
+  std::atomic_ref<unsigned long long> least(*address);
+  unsigned long long before = least.load();
+  while (value < before && !least.compare_exchange_weak(before, value)) {
+  }
+  return before;
+}
+
+// Each rounded on its own: what hides a result keeps the compiler from fusing it with the next.
+static inline float __fmul_rn(float a, float b) {
+  float product = a * b;
+  asm("" : "+x"(product));
+  return product;
+}
+static inline float __fadd_rn(float a, float b) {
+  float sum = a + b;
+  asm("" : "+x"(sum));
+  return sum;
+}
+static inline double __dmul_rn(double a, double b) {
+  double product = a * b;
+  asm("" : "+x"(product));
+  return product;
+}
+static inline double __dadd_rn(double a, double b) {
+  double sum = a + b;
+  asm("" : "+x"(sum));
+  return sum;
+}
 
 template <typename T>
 static inline T __shfl_sync(unsigned mask, T value, int source, int width = 32) {

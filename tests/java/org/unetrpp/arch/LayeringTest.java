@@ -24,23 +24,24 @@ class LayeringTest {
       """
       memory            :
       grid              :
+      window            : grid
       files             :
       image             : files grid
       weights           : files grid
-      backend           : memory grid
+      backend           : window memory grid
       backend.reference : backend memory grid
       backend.cpu.machine : memory grid
       backend.cpu       : backend.cpu.machine backend memory grid
       backend.cuda.natives :
       backend.cuda.driver  : backend.cuda.natives memory files
-      backend.cuda      : backend.cuda.driver backend.cuda.natives backend memory grid files
+      backend.cuda      : backend.cuda.driver backend.cuda.natives backend window memory grid files
       tensor            : backend memory
       ops               : tensor backend memory grid
       nn                : ops tensor backend memory grid
-      model             : nn ops tensor backend memory grid
-      pipeline          : image files grid
+      model             : nn ops tensor backend window memory grid
+      pipeline          : window image files grid
       engine            : backend.cuda.driver backend.cuda backend.cpu backend memory
-      inference         : engine pipeline model nn tensor backend memory weights image files grid
+      inference         : engine pipeline model nn tensor backend window memory weights image files grid
       drawing           : files
       preview           : drawing inference image files grid
       mask              : image pipeline grid

@@ -2,12 +2,16 @@ package org.unetrpp.backend;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
+import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Allocator;
 import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
 import org.unetrpp.memory.ScopeStack;
+import org.unetrpp.window.WindowEngine;
 
 /**
  * One device: its memory and its primitives. Activations are (B, D, H, W, C), channels last;
@@ -186,6 +190,21 @@ public interface Backend extends AutoCloseable {
    */
   default Plan plan(Supplier<Buffer> computation, List<Buffer> spent) {
     return new RepeatedComputation(this, computation);
+  }
+
+  /**
+   * Takes a network for windows of images that are kept on this device; none if the host does as
+   * well, or there is no such service. It is closed before the network's parameters.
+   *
+   * @param channels of a patch
+   * @param classes of a prediction
+   * @param patch size of a window
+   * @param network gives (B, K, D, H, W), in the innermost memory scope, of (B, C, D, H, W) in the
+   *     type of activations, and calls and allocates the same each time for the same B
+   */
+  default Optional<WindowEngine> windows(
+      int channels, int classes, Extents patch, UnaryOperator<Buffer> network) {
+    return Optional.empty();
   }
 
   /** Waits for queued work and throws what it failed with. */

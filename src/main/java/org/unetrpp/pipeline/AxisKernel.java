@@ -1,6 +1,7 @@
 package org.unetrpp.pipeline;
 
 import java.util.Arrays;
+import org.unetrpp.window.AxisTaps;
 
 /**
  * Resamples one axis: every output is a weighted sum of a few samples, or of the coefficients of
@@ -159,6 +160,18 @@ final class AxisKernel {
   /** The highest sample that an output needs; it never falls from one output to the next. */
   int lastTap(int output) {
     return index(output, taps - 1);
+  }
+
+  /**
+   * The indices and weights of all outputs; not of a spline, whose weights are for coefficients.
+   *
+   * @param axis of the volume that the samples come from
+   * @param first index of the first sample there
+   */
+  AxisTaps taps(int axis, int first) {
+    int[] indices = new int[index.length];
+    Arrays.setAll(indices, entry -> first + index[entry]);
+    return new AxisTaps(axis, taps, indices, weight.clone());
   }
 
   /**

@@ -1,8 +1,10 @@
 package org.unetrpp.pipeline;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 import java.util.function.Consumer;
 import org.unetrpp.grid.Extents;
+import org.unetrpp.window.WindowEngine;
 
 /** A network as the sliding window sees it: class probabilities of one patch. */
 public interface PatchPredictor {
@@ -25,4 +27,9 @@ public interface PatchPredictor {
    *     native memory, which hold until it returns
    */
   void predict(MemorySegment input, Consumer<MemorySegment> consumer);
+
+  /** The same network for images that are kept where it is; none if the host does as well. */
+  default Optional<WindowEngine> windows() {
+    return Optional.empty();
+  }
 }

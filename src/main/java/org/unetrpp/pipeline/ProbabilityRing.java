@@ -53,7 +53,12 @@ record ProbabilityRing(List<MemorySegment> classes, Extents extents, int capacit
 
   /** Makes zeros of a slice of a class. */
   void clear(int label, int slice) {
-    classes.get(label).asSlice(byteOffset(slice, 0), Float.BYTES * area()).fill((byte) 0);
+    slice(label, slice).fill((byte) 0);
+  }
+
+  /** The memory of a slice of a class, (H, W). */
+  MemorySegment slice(int label, int slice) {
+    return classes.get(label).asSlice(byteOffset(slice, 0), Float.BYTES * area());
   }
 
   /**

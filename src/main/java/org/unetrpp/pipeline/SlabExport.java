@@ -4,7 +4,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.function.IntConsumer;
 import org.unetrpp.grid.Extents;
+import org.unetrpp.window.AxisTaps;
+import org.unetrpp.window.WindowSums;
 
 /**
  * Makes labels of probabilities as these are done, from the first slice that the network saw to the
@@ -14,7 +17,10 @@ import org.unetrpp.grid.Extents;
  * <p>Linear interpolation needs two neighboring samples, so each voxel has the same value however
  * many slices are done at a time.
  */
-final class SlabExport implements WindowedPrediction.Sink {
+final class SlabExport {
+  /** Labels that are made at once where the network is, unless a slice has more. */
+  private static final int RESIDENT_LABELS = 1 << 24;
+
   private final CaseGeometry geometry;
   private final AxisOrder back;
   private final VolumeResize resize;
@@ -72,18 +78,64 @@ final class SlabExport implements WindowedPrediction.Sink {
     return probabilities;
   }
 
-  @Override
-  public int accept(ProbabilityRing ring, int end) {
+  /** Takes more slices; a {@link WindowedPrediction.Sink}. */
+  int accept(ProbabilityRing ring, int end) {
+    return advance(end, next -> make(ring, next));
+  }
+
+  /** Takes more slices where the network is; a {@link WindowedPrediction.Sink}. */
+  int acceptResident(WindowSums sums, int end) {
+    long area = resize.to().voxels() / resize.to().along(axis);
+    int most = (int) Math.max(1, RESIDENT_LABELS / area);
+    return advance(end, next -> {
+      for (int first = made; first < next; first += most) {
+        makeResident(sums, first, Math.min(next, first + most));
+      }
+    });
+  }
+
+  /** Makes the results that slices before {@code end} suffice for. */
+  private int advance(int end, IntConsumer make) {
     AxisKernel along = resize.along(axis);
     int next = made;
     while (next < along.to() && along.lastTap(next) < end) {
       next++;
     }
     if (next > made) {
-      make(ring, next);
+      make.accept(next);
       made = next;
     }
     return made < along.to() ? Math.min(end, along.firstTap(made)) : end;
+  }
+
+  private void makeResident(WindowSums sums, int first, int end) {
+    VolumeResize part = resize.part(axis, first, end);
+    List<AxisTaps> axes = new ArrayList<>();
+    for (int along = 0; along < 3; along++) {
+      int begin = along == axis ? resize.along(axis).firstTap(first) : 0;
+      axes.add(part.along(along).taps(back.along(along), begin));
+    }
+    byte[] values = sums.labels(axes);
+    Extents extents = part.to();
+    Extents place = placeOf(first);
+    for (int row = 0; row < extents.depth() * extents.height(); row++) {
+      int target = voxel(place, row / extents.height(), row % extents.height());
+      System.arraycopy(values, row * extents.width(), labels, target, extents.width());
+    }
+  }
+
+  /** Where in the image the results from {@code first} on along the axis lie. */
+  private Extents placeOf(int first) {
+    int[] origin = geometry.crop().origin().toArray();
+    origin[axis] += first;
+    return Extents.of(origin);
+  }
+
+  /** The first of a row of results in the image. */
+  private int voxel(Extents place, int slice, int row) {
+    Extents whole = geometry.original();
+    int line = (place.depth() + slice) * whole.height() + place.height() + row;
+    return line * whole.width() + place.width();
   }
 
   private void make(ProbabilityRing ring, int end) {
@@ -95,9 +147,7 @@ final class SlabExport implements WindowedPrediction.Sink {
     for (int label = 0; label < ring.classes().size(); label++) {
       classes.add(ring.turned(label, back, first, last + 1));
     }
-    int[] origin = geometry.crop().origin().toArray();
-    origin[axis] += made;
-    Extents place = Extents.of(origin);
+    Extents place = placeOf(made);
     workers.forEach(
         part.to().depth(),
         () -> new Scratch(part, place),
@@ -125,20 +175,13 @@ final class SlabExport implements WindowedPrediction.Sink {
       for (int label = 0; label < classes.size(); label++) {
         double[][] rows = resizing.make(classes.get(label), slice);
         for (int row = 0; row < extents.height(); row++) {
-          int first = voxel(slice, row);
+          int first = voxel(place, slice, row);
           offer(label, rows[row], row * extents.width(), first);
           if (!probabilities.isEmpty()) {
             keep(rows[row], probabilities.get(label), first);
           }
         }
       }
-    }
-
-    /** The first of a row in the image. */
-    private int voxel(int slice, int row) {
-      Extents whole = geometry.original();
-      int line = (place.depth() + slice) * whole.height() + place.height() + row;
-      return line * whole.width() + place.width();
     }
 
     private void offer(int label, double[] row, int bestFirst, int first) {

@@ -4,7 +4,12 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
 import org.unetrpp.grid.Extents;
+import org.unetrpp.window.WindowEngine;
+import org.unetrpp.window.WindowSums;
+import org.unetrpp.window.WindowedVolume;
 
 /// Predicts a volume patch by patch and averages where patches overlap, as published.
 ///
@@ -168,15 +173,65 @@ public final class SlidingWindow {
       Arena arena,
       Workers workers,
       StageClock clock,
-      WindowedPrediction.Sink sink) {
+      WindowedPrediction.Sink<ProbabilityRing> sink) {
+    requireChannels(image, predictor);
+    try (Arena scratch = Arena.ofShared()) {
+      HostWindows windows =
+          new HostWindows(image, predictor, settings, capacity, arena, scratch, workers, clock);
+      run(image, predictor, settings, windows, workers, clock, sink);
+    }
+  }
+
+  private static void requireChannels(WindowedImage image, PatchPredictor predictor) {
     if (image.channels() != predictor.channels()) {
       throw new IllegalArgumentException(
           "image of %d channels, expected %d as the network has"
               .formatted(image.channels(), predictor.channels()));
     }
-    try (Arena scratch = Arena.ofShared()) {
-      new WindowedPrediction(image, predictor, settings, capacity, arena, scratch, workers, clock)
-          .run(sink);
+  }
+
+  private static <S> void run(
+      WindowedImage image,
+      PatchPredictor predictor,
+      Settings settings,
+      WindowWork<S> work,
+      Workers workers,
+      StageClock clock,
+      WindowedPrediction.Sink<S> sink) {
+    new WindowedPrediction<>(image, predictor.patch(), settings, work, workers, clock).run(sink);
+  }
+
+  /** Where the network keeps an image of some size, if it has a place that holds it. */
+  static Optional<WindowEngine> residence(
+      Extents image, PatchPredictor predictor, Settings settings) {
+    return predictor
+        .windows()
+        .filter(engine ->
+            engine.holds(ResidentWindows.volume(image, predictor.patch(), settings)));
+  }
+
+  /**
+   * Predicts an image where the network keeps it, and hands probabilities over as they are done.
+   *
+   * @param residence that holds the image
+   * @param form how the sink sees slices, such as those of the windows themselves
+   * @param sink takes the probabilities
+   * @throws IllegalArgumentException if the channels are not those of the predictor
+   */
+  static <S> void streamResident(
+      WindowedImage image,
+      PatchPredictor predictor,
+      WindowEngine residence,
+      Settings settings,
+      Workers workers,
+      StageClock clock,
+      Function<ResidentWindows, WindowWork<S>> form,
+      WindowedPrediction.Sink<S> sink) {
+    requireChannels(image, predictor);
+    WindowedVolume volume = ResidentWindows.volume(image.extents(), predictor.patch(), settings);
+    try (WindowSums sums = residence.open(volume)) {
+      ResidentWindows windows = new ResidentWindows(image, volume, settings, sums, clock);
+      run(image, predictor, settings, form.apply(windows), workers, clock, sink);
     }
   }
 }

@@ -90,9 +90,17 @@ final class StreamedImage implements WindowedImage {
     MemorySegment.copy(ring, JAVA_FLOAT, first * Float.BYTES, target, at, count);
   }
 
+  @Override
+  public MemorySegment slice(int channel, int slice) {
+    return ring.asSlice(place(channel, slice) * Float.BYTES, area() * Float.BYTES);
+  }
+
   private long place(int channel, int slice) {
-    long area = (long) extents().height() * extents().width();
-    return ((long) channel * capacity + slice % capacity) * area;
+    return ((long) channel * capacity + slice % capacity) * area();
+  }
+
+  private long area() {
+    return (long) extents().height() * extents().width();
   }
 
   /** What one thread needs to make a slice. */

@@ -5,6 +5,7 @@ import java.util.List;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.image.Spacing;
 import org.unetrpp.pipeline.StageClock.Stage;
+import org.unetrpp.window.WindowEngine;
 
 /// From an image to its labels, in memory that does not grow with the image's depth but for the
 /// labels, a byte a voxel.
@@ -59,14 +60,48 @@ public final class VolumeSegmentation {
       Workers workers,
       StageClock clock) {
     try (Arena arena = Arena.ofShared()) {
-      int capacity = WindowedPrediction.leastSlices(predictor.patch());
-      return run(
-          image, plan, predictor, settings, takesProbabilities, capacity, arena, workers, clock);
+      PreparedImage prepared = open(image, plan, predictor, arena, workers, clock);
+      SlabExport export = export(prepared, predictor, takesProbabilities, workers, clock);
+      WindowEngine residence =
+          SlidingWindow.residence(prepared.image().extents(), predictor, settings).orElse(null);
+      if (residence == null) {
+        int capacity = WindowedPrediction.leastSlices(predictor.patch());
+        SlidingWindow.stream(
+            prepared.image(),
+            predictor,
+            settings,
+            capacity,
+            arena,
+            workers,
+            clock,
+            export::accept);
+      } else if (takesProbabilities) {
+        SlidingWindow.streamResident(
+            prepared.image(),
+            predictor,
+            residence,
+            settings,
+            workers,
+            clock,
+            windows -> windows.downloaded(predictor.classes(), arena),
+            export::accept);
+      } else {
+        SlidingWindow.streamResident(
+            prepared.image(),
+            predictor,
+            residence,
+            settings,
+            workers,
+            clock,
+            windows -> windows,
+            export::acceptResident);
+      }
+      return new Result(export.labels(), export.probabilities());
     }
   }
 
   /**
-   * The same in an arena of the caller's.
+   * The same on the host, in an arena of the caller's.
    *
    * @param capacity how many slices of sums are kept, at least as many as a patch has and one
    */
@@ -80,19 +115,36 @@ public final class VolumeSegmentation {
       Arena arena,
       Workers workers,
       StageClock clock) {
-    PreparedImage prepared =
-        clock.timed(
-            Stage.PREPROCESS,
-            () -> Preprocessing.open(image, plan, predictor.patch().depth(), arena, workers));
-    SlabExport export =
-        clock.timed(
-            Stage.FINISH,
-            () ->
-                new SlabExport(
-                    prepared.geometry(), predictor.classes(), takesProbabilities, workers));
+    PreparedImage prepared = open(image, plan, predictor, arena, workers, clock);
+    SlabExport export = export(prepared, predictor, takesProbabilities, workers, clock);
     SlidingWindow.stream(
-        prepared.image(), predictor, settings, capacity, arena, workers, clock, export);
+        prepared.image(), predictor, settings, capacity, arena, workers, clock, export::accept);
     return new Result(export.labels(), export.probabilities());
+  }
+
+  private static PreparedImage open(
+      MultiChannelImage image,
+      PreprocessingPlan plan,
+      PatchPredictor predictor,
+      Arena arena,
+      Workers workers,
+      StageClock clock) {
+    return clock.timed(
+        Stage.PREPROCESS,
+        () -> Preprocessing.open(image, plan, predictor.patch().depth(), arena, workers));
+  }
+
+  private static SlabExport export(
+      PreparedImage prepared,
+      PatchPredictor predictor,
+      boolean takesProbabilities,
+      Workers workers,
+      StageClock clock) {
+    return clock.timed(
+        Stage.FINISH,
+        () ->
+            new SlabExport(
+                prepared.geometry(), predictor.classes(), takesProbabilities, workers));
   }
 
   /**

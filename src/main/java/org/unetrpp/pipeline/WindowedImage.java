@@ -1,5 +1,6 @@
 package org.unetrpp.pipeline;
 
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 import org.unetrpp.grid.Extents;
 
@@ -29,6 +30,9 @@ interface WindowedImage {
    */
   void readRow(int channel, int slice, int row, int column, float[] target, int at, int count);
 
+  /** The values of a slice that is ready, (H, W), where they lie until slices are made ready. */
+  MemorySegment slice(int channel, int slice);
+
   /** An image that is there as a whole. */
   record Whole(List<float[]> volumes, Extents extents) implements WindowedImage {
     @Override
@@ -44,6 +48,12 @@ interface WindowedImage {
         int channel, int slice, int row, int column, float[] target, int at, int count) {
       int first = (slice * extents.height() + row) * extents.width() + column;
       System.arraycopy(volumes.get(channel), first, target, at, count);
+    }
+
+    @Override
+    public MemorySegment slice(int channel, int slice) {
+      long bytes = (long) Float.BYTES * extents.height() * extents.width();
+      return MemorySegment.ofArray(volumes.get(channel)).asSlice(slice * bytes, bytes);
     }
   }
 }

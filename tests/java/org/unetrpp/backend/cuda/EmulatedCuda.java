@@ -12,6 +12,7 @@ import org.unetrpp.backend.cuda.driver.CudaDriver;
 import org.unetrpp.backend.cuda.driver.CudaException;
 import org.unetrpp.backend.cuda.driver.JcudaDriver;
 import org.unetrpp.backend.cuda.driver.Precision;
+import org.unetrpp.backend.cuda.driver.TimedDriver;
 import org.unetrpp.memory.DType;
 
 /**
@@ -89,6 +90,16 @@ public final class EmulatedCuda {
     } finally {
       System.clearProperty(Providers.CONVOLUTIONS);
     }
+  }
+
+  /**
+   * An emulated device of some memory, which counts what is allocated, and whose work runs as late
+   * as it may.
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the caller closes it
+  public static TimedDriver late(long bytes) {
+    return new TimedDriver(EmulatedDriver.late(bytes));
   }
 
   private record Missing<L>() implements Providers.Opener<L> {

@@ -11,6 +11,8 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,7 +30,7 @@ import org.unetrpp.memory.HostMemory;
  * A device that this machine's processor plays. Its memory is memory of the host, each block
  * between two pages that nobody may touch and ending where the second begins; fresh memory is full
  * of NaN, and so is what lies between the first page and the block; kernels are those of the
- * kernels folder, compiled for the host. Work runs when it is queued.
+ * kernels folder, compiled for the host. Work runs when it is queued, or as late as it may.
  */
 final class EmulatedDriver implements CudaDriver {
   private static final long PAGE = 4096;
@@ -44,6 +46,9 @@ final class EmulatedDriver implements CudaDriver {
   private final Map<String, HostKernel> kernels = new HashMap<>();
   private final long totalBytes;
   private final boolean backwards;
+  private final boolean late;
+  private final Deque<Runnable> waiting = new ArrayDeque<>(); // if work runs late
+  private final Map<Long, Arena> pinned = new HashMap<>();
   private @Nullable RecordedStreams recorded; // while there is a recording
   private long bytesInUse;
   private long launches;
@@ -59,8 +64,21 @@ final class EmulatedDriver implements CudaDriver {
    * @param backwards whether blocks, and threads between barriers, run from the last to the first
    */
   EmulatedDriver(long totalBytes, boolean backwards) {
+    this(totalBytes, backwards, false);
+  }
+
+  private EmulatedDriver(long totalBytes, boolean backwards, boolean late) {
     this.totalBytes = totalBytes;
     this.backwards = backwards;
+    this.late = late;
+  }
+
+  /**
+   * A device whose work runs when it is waited for, as far as it is waited for: host memory that is
+   * changed before a copy from it was waited for is copied as changed.
+   */
+  static EmulatedDriver late(long totalBytes) {
+    return new EmulatedDriver(totalBytes, false, true);
   }
 
   private record Block(MemorySegment mapped, long address, long bytes) {}
@@ -69,6 +87,8 @@ final class EmulatedDriver implements CudaDriver {
 
   private static final class HostEvent implements Event {
     private long nanos;
+    private int queued;
+    private int reached;
   }
 
   private record HostKernel(String name, MethodHandle function, SymbolLookup library)
@@ -150,6 +170,7 @@ final class EmulatedDriver implements CudaDriver {
   @Override
   public synchronized void free(long address) {
     requireNoRecording("cuMemFree");
+    runWaiting();
     Block block = blocks.remove(address);
     if (block == null) {
       throw new CudaException("cuMemFree: no block starts at address " + address);
@@ -193,15 +214,43 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public MemorySegment allocateHost(long bytes) {
-    return Arena.ofAuto().allocate(bytes, PAGE);
+    Arena arena = Arena.ofShared();
+    MemorySegment memory = arena.allocate(bytes, PAGE);
+    pinned.put(memory.address(), arena);
+    return memory;
   }
 
   @Override
-  public void freeHost(MemorySegment memory) {}
+  public void freeHost(MemorySegment memory) {
+    Arena arena = pinned.remove(memory.address());
+    if (arena == null) {
+      throw new CudaException("cuMemFreeHost: no block starts at address " + memory.address());
+    }
+    arena.close();
+  }
+
+  /** Blocks of pinned host memory that were not given back. */
+  int pinnedBlocks() {
+    return pinned.size();
+  }
+
+  private void runWaiting() {
+    while (!waiting.isEmpty()) {
+      waiting.removeFirst().run();
+    }
+  }
 
   private void queue(Stream stream, Runnable work) {
     if (recorded != null) {
       recorded.add(stream, work);
+    } else {
+      queue(work);
+    }
+  }
+
+  private void queue(Runnable work) {
+    if (late) {
+      waiting.addLast(work);
     } else {
       work.run();
     }
@@ -255,6 +304,7 @@ final class EmulatedDriver implements CudaDriver {
   @Override
   public void synchronize(Stream stream) {
     requireNoRecording("cuStreamSynchronize");
+    runWaiting();
   }
 
   @Override
@@ -269,8 +319,21 @@ final class EmulatedDriver implements CudaDriver {
   public void record(Event event, Stream stream) {
     if (recorded != null) {
       recorded.record(event, stream);
-    } else {
-      ((HostEvent) event).nanos = System.nanoTime();
+      return;
+    }
+    HostEvent hostEvent = (HostEvent) event;
+    int number = ++hostEvent.queued;
+    queue(() -> {
+      hostEvent.nanos = System.nanoTime();
+      hostEvent.reached = number;
+    });
+  }
+
+  @Override
+  public void synchronize(Event event) {
+    HostEvent hostEvent = (HostEvent) event;
+    while (hostEvent.reached < hostEvent.queued) {
+      waiting.removeFirst().run();
     }
   }
 
@@ -283,6 +346,7 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public float elapsedMillis(Event first, Event second) {
+    synchronize(second);
     return (((HostEvent) second).nanos - ((HostEvent) first).nanos) / 1e6f;
   }
 
@@ -321,7 +385,7 @@ final class EmulatedDriver implements CudaDriver {
               .formatted(hostKernel.name(), geometry));
     }
     launches++;
-    if (recorded == null) {
+    if (recorded == null && !late) {
       run(hostKernel, geometry, MemorySegment.ofBuffer(arguments.addresses()), arguments.count());
       return;
     }
@@ -336,10 +400,10 @@ final class EmulatedDriver implements CudaDriver {
     for (int i = 0; i < count; i++) {
       addresses.setAtIndex(JAVA_LONG, i, values.address() + (long) i * Long.BYTES);
     }
-    recorded.add(
+    queue(
         stream,
         () -> {
-          MemorySegment _ = values; // reachable as long as the graph
+          MemorySegment _ = values; // reachable as long as the work is kept
           run(hostKernel, geometry, addresses, count);
         });
   }
@@ -416,7 +480,7 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public void launch(Graph graph, Stream stream) {
-    ((HostGraph) graph).work().forEach(Runnable::run);
+    ((HostGraph) graph).work().forEach(this::queue);
   }
 
   @Override
@@ -424,6 +488,9 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public void close() {
+    runWaiting();
+    pinned.values().forEach(Arena::close);
+    pinned.clear();
     blocks.values().forEach(EmulatedDriver::unmap);
     blocks.clear();
     bytesInUse = 0;

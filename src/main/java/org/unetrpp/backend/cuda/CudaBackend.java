@@ -3,10 +3,11 @@ package org.unetrpp.backend.cuda;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.Boxes;
@@ -20,10 +21,12 @@ import org.unetrpp.backend.TrainingBoxes;
 import org.unetrpp.backend.TrainingPrimitives;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
 import org.unetrpp.backend.cuda.driver.CudaException;
+import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Allocator;
 import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
 import org.unetrpp.memory.ScopeStack;
+import org.unetrpp.window.WindowEngine;
 
 /**
  * One NVIDIA GPU. Activations are float32 or bfloat16, arithmetic is in float32; parameters, their
@@ -199,21 +202,22 @@ public final class CudaBackend implements Backend {
               .formatted(values.byteSize(), destination.elements()));
     }
     context.packs().invalidate(destination.address(), destination.bytes());
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment staged = arena.allocate(Math.max(1, destination.bytes()), Long.BYTES);
-      switch (destination.dtype()) {
-        case FLOAT32 -> staged.asSlice(0, destination.bytes()).copyFrom(values);
-        case BFLOAT16 -> {
-          for (long i = 0; i < destination.elements(); i++) {
-            float value = values.getAtIndex(JAVA_FLOAT_UNALIGNED, i);
-            staged.setAtIndex(JAVA_SHORT, i, BFloat16.fromFloat(value));
-          }
-        }
-        case FLOAT64, FLOAT16 -> throw unsupported(destination);
-      }
-      driver.copyToDevice(
-          staged.asSlice(0, destination.bytes()), destination.address(), context.stream());
-      synchronize();
+    PinnedStaging.Part fill =
+        switch (destination.dtype()) {
+          case FLOAT32 -> (slot, offset) ->
+              MemorySegment.copy(values, offset, slot, 0, slot.byteSize());
+          case BFLOAT16 -> (slot, offset) -> round(values, offset / Short.BYTES, slot);
+          case FLOAT64, FLOAT16 -> throw unsupported(destination);
+        };
+    context.staging().toDevice(destination.address(), destination.bytes(), fill);
+  }
+
+  /** Fills a slot with floats from the {@code first} on. */
+  private static void round(MemorySegment values, long first, MemorySegment slot) {
+    long count = slot.byteSize() / Short.BYTES;
+    for (long i = 0; i < count; i++) {
+      float value = values.getAtIndex(JAVA_FLOAT_UNALIGNED, first + i);
+      slot.setAtIndex(JAVA_SHORT, i, BFloat16.fromFloat(value));
     }
   }
 
@@ -226,21 +230,22 @@ public final class CudaBackend implements Backend {
 
   @Override
   public void download(Buffer source, MemorySegment destination) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment staged = arena.allocate(Math.max(1, source.bytes()), Long.BYTES);
-      MemorySegment bytes = staged.asSlice(0, source.bytes());
-      driver.copyToHost(source.address(), bytes, context.stream());
-      synchronize();
-      switch (source.dtype()) {
-        case FLOAT32 -> destination.copyFrom(bytes);
-        case BFLOAT16 -> {
-          for (long i = 0; i < source.elements(); i++) {
-            float value = BFloat16.toFloat(bytes.getAtIndex(JAVA_SHORT, i));
-            destination.setAtIndex(JAVA_FLOAT_UNALIGNED, i, value);
-          }
-        }
-        case FLOAT64, FLOAT16 -> throw unsupported(source);
-      }
+    PinnedStaging.Part take =
+        switch (source.dtype()) {
+          case FLOAT32 -> (slot, offset) ->
+              MemorySegment.copy(slot, 0, destination, offset, slot.byteSize());
+          case BFLOAT16 -> (slot, offset) -> widen(slot, destination, offset / Short.BYTES);
+          case FLOAT64, FLOAT16 -> throw unsupported(source);
+        };
+    context.staging().toHost(source.address(), source.bytes(), take);
+  }
+
+  /** Writes the values of a slot as floats from the {@code first} on. */
+  private static void widen(MemorySegment slot, MemorySegment values, long first) {
+    long count = slot.byteSize() / Short.BYTES;
+    for (long i = 0; i < count; i++) {
+      float value = BFloat16.toFloat(slot.getAtIndex(JAVA_SHORT, i));
+      values.setAtIndex(JAVA_FLOAT_UNALIGNED, first + i, value);
     }
   }
 
@@ -363,6 +368,12 @@ public final class CudaBackend implements Backend {
   }
 
   @Override
+  public Optional<WindowEngine> windows(
+      int channels, int classes, Extents patch, UnaryOperator<Buffer> network) {
+    return Optional.of(new CudaWindowEngine(this, memory, channels, classes, patch, network));
+  }
+
+  @Override
   public void synchronize() {
     driver.synchronize(context.stream());
   }
@@ -370,6 +381,7 @@ public final class CudaBackend implements Backend {
   @Override
   public void close() {
     try (providers) {
+      context.staging().close();
       memory.close();
     } finally {
       context.branches().close();

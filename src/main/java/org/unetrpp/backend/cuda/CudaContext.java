@@ -26,6 +26,7 @@ final class CudaContext {
   private final KernelArguments arguments = new KernelArguments();
   private final Map<String, CudaDriver.Kernel> kernels = new HashMap<>();
   private final Tuner tuner;
+  private final PinnedStaging staging;
   private final Tickets tickets = new Tickets();
   private final Tickets ticketsOfBranches = new Tickets();
 
@@ -35,6 +36,7 @@ final class CudaContext {
     branches = new Branches(driver, stream, memory);
     scopes = new ScopeStack(memory);
     tuner = new Tuner(driver);
+    staging = new PinnedStaging(driver, stream);
   }
 
   CudaDriver driver() {
@@ -59,6 +61,11 @@ final class CudaContext {
   /** Weights in the form that their kernels read. */
   PackCache packs() {
     return memory.packs();
+  }
+
+  /** Copies between host and device. */
+  PinnedStaging staging() {
+    return staging;
   }
 
   /** Chooses among ways to launch a kernel. */

@@ -1,26 +1,19 @@
 package org.unetrpp.backend.cuda;
 
-import org.jspecify.annotations.Nullable;
+import java.util.List;
 import org.unetrpp.backend.cuda.driver.KernelArguments;
 import org.unetrpp.backend.cuda.driver.LaunchGeometry;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Buffer;
 
 /**
- * Launches {@code kernels/window.cu}: windows of a volume on the device, on their way into a
- * network and out of it.
- *
- * <p>Axes along which a window is mirrored are bits: 4 for the depth, 2 for the height, 1 for the
- * width.
+ * Launches {@code kernels/window.cu}: windows of a volume on the device, on their way into a network
+ * and out of it, and what is made of their sums.
  */
 final class WindowKernels {
-  /** Items that {@link #accumulate} takes at once: as many as there are ways to mirror. */
-  static final int MOST_ITEMS = 8;
-
   private static final String FILE = "window";
   private static final int THREADS = 256;
-  private static final int AXES = 3;
-  private static final int EVERY_AXIS = 7;
+  private static final int MOST_TAPS = 2;
 
   private final CudaContext context;
 
@@ -29,86 +22,130 @@ final class WindowKernels {
   }
 
   /**
-   * Cuts a window out of a volume; zeros where it is outside.
+   * Volumes of which so many slices are kept.
    *
-   * @param volume (C, D, H, W) in float32
-   * @param extent D, H, W
-   * @param origin voxel of the volume where the window begins, below zero outside of it
-   * @param mirrored axes
-   * @param windows a batch of activations, (B, d, h, w, C)
-   * @param slot item of the batch that the window becomes
-   * @param window d, h, w
+   * @param values (N, slices, H, W), slice s of the extents at {@code s % slices}
+   * @param count how many volumes there are
    */
-  void gather(
-      Buffer volume,
-      Extents extent,
-      Extents origin,
-      int mirrored,
-      Buffer windows,
-      int slot,
-      Extents window) {
-    int channels = Math.toIntExact(volume.elements() / extent.voxels());
-    long item = channels * window.voxels();
-    context.launch(
-        FILE,
-        CudaContext.entry("window_gather", windows),
-        perVoxel(window),
-        places(context.arguments(volume, windows.slice(slot * item, item)), extent, origin, window)
-            .ints(channels, requireAxes(mirrored)));
+  record Ring(Buffer values, int count, Extents extents, int slices) {
+    /** Values that such volumes take. */
+    static long values(int count, Extents extents, int slices) {
+      return (long) count * slices * extents.height() * extents.width();
+    }
+
+    long area() {
+      return (long) extents.height() * extents.width();
+    }
+
+    /** Values of one of the volumes. */
+    long plane() {
+      return slices * area();
+    }
+
+    /** Slices of a volume that lie one after the other. */
+    Buffer slices(int volume, int first, int count) {
+      return values.slice(volume * plane() + first % slices * area(), count * area());
+    }
   }
 
   /**
-   * Adds the weighted mean of what a network gave for one window, mirrored in several ways.
+   * An axis of labels on the device.
    *
-   * @param predictions (B, K, d, h, w), an item for each of {@code mirrored}
-   * @param mirrored axes of each item
-   * @param weights of the window's voxels, (d, h, w) in float32, or none for ones
-   * @param sums (K, D, H, W) in float32
-   * @param extent D, H, W
-   * @param origin voxel of the volume where the window begins; what is outside is left out
+   * @param places where samples lie, in values of a class's ring
+   * @param weights of these, in float64
+   */
+  record Taps(Buffer places, Buffer weights, int count) {}
+
+  /**
+   * Cuts the windows of a step out of the image, mirrored.
+   *
+   * @param step address of a {@link WindowStep}
+   * @param patches (B, C, d, h, w), the items that are windows of the step, and zeros
    * @param window d, h, w
    */
-  void accumulate(
-      Buffer predictions,
-      int[] mirrored,
-      @Nullable Buffer weights,
-      Buffer sums,
-      Extents extent,
-      Extents origin,
-      Extents window) {
-    if (mirrored.length < 1 || mirrored.length > MOST_ITEMS) {
-      throw new IllegalArgumentException(
-          "mirrored has %d items, expected 1 to %d".formatted(mirrored.length, MOST_ITEMS));
-    }
-    int masks = 0;
-    for (int item = 0; item < mirrored.length; item++) {
-      masks |= requireAxes(mirrored[item]) << (AXES * item);
-    }
-    int classes = Math.toIntExact(sums.elements() / extent.voxels());
-    LaunchGeometry ofClass = perVoxel(window);
+  void gather(long step, Buffer patches, int channels, Extents window) {
+    int items = Math.toIntExact(patches.elements() / (channels * window.voxels()));
+    LaunchGeometry perVoxel = perVoxel(window);
+    context.launch(
+        FILE,
+        CudaContext.entry("window_gather", patches),
+        perVoxel.grid(perVoxel.gridX(), items, 1),
+        arguments(step, patches).ints(window.toArray()).ints(channels));
+  }
+
+  /**
+   * Adds one of the windows of a step to the sums of its classes, and its importance to the sum of
+   * those.
+   *
+   * @param step address of a {@link WindowStep}
+   * @param predictions (B, K, d, h, w)
+   * @param number which window of the step; nothing is done if the step has fewer
+   * @param window d, h, w
+   */
+  void accumulate(long step, Buffer predictions, int classes, int number, Extents window) {
+    LaunchGeometry perVoxel = perVoxel(window);
     context.launch(
         FILE,
         CudaContext.entry("window_accumulate", predictions),
-        ofClass.grid(ofClass.gridX(), classes, 1),
-        places(context.arguments(predictions, weights, sums), extent, origin, window)
-            .ints(mirrored.length, masks)
-            .floats(1f / mirrored.length));
+        perVoxel.grid(perVoxel.gridX(), classes + 1, 1),
+        arguments(step, predictions).ints(window.toArray()).ints(number));
   }
 
-  private static int requireAxes(int mirrored) {
-    if (mirrored < 0 || mirrored > EVERY_AXIS) {
-      throw new IllegalArgumentException(
-          "mirrored is %d, expected a sum of 4, 2 and 1".formatted(mirrored));
+  /**
+   * Divides sums by those of the importance.
+   *
+   * @param sums of the classes, and, if there is a volume more, of the importance
+   * @param least takes the least index in (K, D, H, W) of what is no finite number, unless it is
+   *     less already, unsigned
+   * @param end past the last slice
+   */
+  void average(Ring sums, int classes, Buffer least, int first, int end) {
+    boolean weighted = sums.count() > classes;
+    context.launch(
+        FILE,
+        "window_average",
+        LaunchGeometry.threadEach((end - first) * sums.area(), THREADS),
+        context
+            .arguments(sums.values(), least)
+            .ints(classes, weighted ? 1 : 0, sums.slices())
+            .ints(sums.extents().toArray())
+            .ints(first, end - first));
+  }
+
+  /**
+   * Resamples probabilities and takes the class of the greatest.
+   *
+   * @param labels (D, H, W) of bytes
+   * @param axes depth, height and width
+   * @param extents D, H, W
+   */
+  void labels(Ring probabilities, int classes, Buffer labels, List<Taps> axes, Extents extents) {
+    KernelArguments arguments =
+        context
+            .arguments(probabilities.values())
+            .longs(probabilities.plane())
+            .ints(classes)
+            .buffers(labels)
+            .ints(extents.toArray());
+    for (Taps taps : axes) {
+      if (taps.count() < 1 || taps.count() > MOST_TAPS) {
+        throw new IllegalArgumentException(
+            "%d taps, expected 1 to %d".formatted(taps.count(), MOST_TAPS));
+      }
+      arguments.buffers(taps.places(), taps.weights()).ints(taps.count());
     }
-    return mirrored;
+    context.launch(
+        FILE,
+        "window_labels",
+        LaunchGeometry.threadEach(extents.voxels(), THREADS),
+        arguments);
+  }
+
+  private KernelArguments arguments(long step, Buffer values) {
+    return context.arguments().longs(step).buffers(values);
   }
 
   private static LaunchGeometry perVoxel(Extents window) {
     return LaunchGeometry.threadEach(window.voxels(), THREADS);
-  }
-
-  private static KernelArguments places(
-      KernelArguments arguments, Extents extent, Extents origin, Extents window) {
-    return arguments.ints(extent.toArray()).ints(origin.toArray()).ints(window.toArray());
   }
 }

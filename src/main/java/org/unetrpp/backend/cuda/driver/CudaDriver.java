@@ -79,6 +79,9 @@ public interface CudaDriver extends AutoCloseable {
   /** Lets what {@code stream} is given from now on wait until {@code event} is reached. */
   void await(Event event, Stream stream);
 
+  /** Waits until {@code event} is reached; one that was never queued is not waited for. */
+  void synchronize(Event event);
+
   /** Milliseconds between two events; waits for the second. */
   float elapsedMillis(Event first, Event second);
 

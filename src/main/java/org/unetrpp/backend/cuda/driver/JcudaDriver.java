@@ -300,9 +300,14 @@ public final class JcudaDriver implements CudaDriver {
   }
 
   @Override
-  public float elapsedMillis(Event first, Event second) {
+  public void synchronize(Event event) {
     enter();
-    check(JCudaDriver.cuEventSynchronize(handle(second)), "cuEventSynchronize");
+    check(JCudaDriver.cuEventSynchronize(handle(event)), "cuEventSynchronize");
+  }
+
+  @Override
+  public float elapsedMillis(Event first, Event second) {
+    synchronize(second);
     float[] millis = new float[1];
     check(
         JCudaDriver.cuEventElapsedTime(millis, handle(first), handle(second)),

@@ -222,6 +222,11 @@ public final class TimedDriver implements CudaDriver {
   }
 
   @Override
+  public void synchronize(Event event) {
+    driver.synchronize(event);
+  }
+
+  @Override
   public float elapsedMillis(Event first, Event second) {
     return driver.elapsedMillis(first, second);
   }
