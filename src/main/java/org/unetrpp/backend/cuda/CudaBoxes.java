@@ -25,11 +25,13 @@ import org.unetrpp.memory.Buffer;
 final class CudaBoxes extends ComposedBoxes {
   private final CudaBackend cuda;
   private final PairedAttentionKernels attention;
+  private final TensorAttention tensorAttention;
 
   CudaBoxes(CudaBackend cuda) {
     super(cuda);
     this.cuda = cuda;
     attention = new PairedAttentionKernels(cuda.context());
+    tensorAttention = new TensorAttention(cuda.context());
   }
 
   @Override
@@ -66,7 +68,9 @@ final class CudaBoxes extends ComposedBoxes {
 
   @Override
   public void pairedAttention(Buffer x, PairedAttentionParameters p, Buffer y, int batch) {
-    if (PairedAttentionKernels.take(p)) {
+    if (tensorAttention.takes(x, p, y)) {
+      tensorAttention.forward(x, null, p, y, batch);
+    } else if (PairedAttentionKernels.take(p)) {
       attention.forward(x, p, y, batch);
     } else {
       super.pairedAttention(x, p, y, batch);
