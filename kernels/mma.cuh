@@ -27,6 +27,29 @@ constexpr bool kHasTensorCores = false;
 constexpr bool kHasTensorCores = true;  // that multiply bfloat16
 #endif
 
+/// Two values rounded to bfloat16 in a register, the first in its lower half.
+__device__ __forceinline__ unsigned pack_pair(float lower, float upper) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  unsigned pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(upper), "f"(lower));
+  return pair;
+#else
+  return from_float<bfloat16>(lower).bits |
+         static_cast<unsigned>(from_float<bfloat16>(upper).bits) << 16;
+#endif
+}
+
+/// 2^x, with a relative error of some 2^-22; zero instead of what is less than 2^-126.
+__device__ __forceinline__ float power_of_two(float x) {
+#ifdef __CUDACC__
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
+  return power;
+#else
+  return exp2f(x);
+#endif
+}
+
 /// Ends a kernel that needs them where there are none.
 __device__ __forceinline__ void require_tensor_cores() {
 #ifdef __CUDACC__

@@ -27,6 +27,7 @@ final class BoxCases {
     BoxCases all = new BoxCases();
     all.attentions();
     all.patchEmbeddings();
+    all.embeddedAttentions();
     all.residualBlocks();
     all.upsamplings();
     all.heads();
@@ -134,18 +135,46 @@ final class BoxCases {
         "patch embedding, %d to %d channels in %d groups, batch %d"
             .formatted(in, out, groups, batch),
         (boxes, v) -> {
-          PatchEmbeddingParameters parameters =
-              new PatchEmbeddingParameters(
-                  "stem",
-                  Convolution.patches(in, out, kernel),
-                  v.parameters(kernel.voxels() * in * out, 0, 0.3),
-                  groups,
-                  v.parameters(out, 1, 0.2),
-                  v.parameters(out, 0, 0.5));
+          PatchEmbeddingParameters parameters = embedding(v, in, out, groups, kernel);
           Buffer y = v.unwritten(grid.dividedBy(kernel).rows() * out);
           boxes.patchEmbedding(v.activations(grid.rows() * in), parameters, y, grid);
           return y;
         });
+  }
+
+  private void embeddedAttentions() {
+    embeddedAttention(1, 32, 64, Style.SHARED_PROJECTION, 2);
+    embeddedAttention(32, 64, 16, Style.TWO_PROJECTIONS, 1);
+    embeddedAttention(4, 12, 5, Style.TOKEN_MAJOR_SUM, 1);
+  }
+
+  private void embeddedAttention(int in, int out, int projected, Style style, int batch) {
+    Extents kernel = new Extents(2, 4, 4);
+    Grid grid = new Grid(batch, kernel.times(new Extents(4, 5, 3)));
+    Grid patches = grid.dividedBy(kernel);
+    int tokens = Math.toIntExact(patches.tokens());
+    add(
+        "embedding and attention, %d to %d channels, %s, batch %d"
+            .formatted(in, out, style, batch),
+        (boxes, v) -> {
+          PatchEmbeddingParameters embedding = embedding(v, in, out, in, kernel);
+          PairedAttentionParameters attention = attention(v, out, 4, tokens, projected, style);
+          Buffer y = v.unwritten(patches.rows() * out);
+          boxes.embeddedAttention(
+              v.activations(grid.rows() * in), embedding, attention, y, grid);
+          return y;
+        });
+  }
+
+  private static PatchEmbeddingParameters embedding(
+      Values v, int in, int out, int groups, Extents kernel) {
+    return new PatchEmbeddingParameters(
+        "stem",
+        Convolution.patches(in, out, kernel),
+        v.parameters(kernel.voxels() * in * out, 0, 0.3),
+        groups,
+        v.parameters(out, 1, 0.2),
+        v.parameters(out, 0, 0.5));
   }
 
   private void residualBlocks() {

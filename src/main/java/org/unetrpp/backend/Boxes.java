@@ -28,6 +28,20 @@ public interface Boxes {
   void pairedAttention(Buffer x, PairedAttentionParameters parameters, Buffer y, int batch);
 
   /**
+   * A patch embedding and the paired attention of the block behind it.
+   *
+   * @param x (B, D, H, W, Cin)
+   * @param y tokens, (B, N, C)
+   * @param grid of {@code x}
+   */
+  void embeddedAttention(
+      Buffer x,
+      PatchEmbeddingParameters embedding,
+      PairedAttentionParameters attention,
+      Buffer y,
+      Grid grid);
+
+  /**
    * Residual convolution block, with the tail {@code y = skip + W z + b} where the parameters have
    * one.
    *

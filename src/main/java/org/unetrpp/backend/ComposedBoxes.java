@@ -51,6 +51,21 @@ public class ComposedBoxes implements Boxes {
     }
   }
 
+  @Override
+  public void embeddedAttention(
+      Buffer x,
+      PatchEmbeddingParameters embedding,
+      PairedAttentionParameters attention,
+      Buffer y,
+      Grid grid) {
+    try (var _ = backend.scopes().open()) {
+      Buffer tokens = like(y);
+      patchEmbedding(x, embedding, tokens, grid);
+      show(embedding.name(), tokens, attention.channels());
+      pairedAttention(tokens, attention, y, grid.batch());
+    }
+  }
+
   /** Both branches for one item: u (N, C) to out (N, C). */
   private void attention(Buffer u, PairedAttentionParameters p, Buffer out) {
     int channels = p.channels();

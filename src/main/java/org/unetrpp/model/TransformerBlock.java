@@ -167,8 +167,31 @@ record TransformerBlock(String name, Blocks parameters, @Nullable Trained traini
     return y; // (B, D, H, W, C)
   }
 
+  /**
+   * The same behind a patch embedding, whose norm the attention may apply.
+   *
+   * @param x what is embedded, (B, D, H, W, Cin)
+   */
+  Tensor forward(PatchEmbedding embedding, Tensor x) {
+    if (training != null) {
+      return forward(embedding.forward(x));
+    }
+    Tensor y =
+        Tensor.keepingOnly(
+            x.backend(),
+            () ->
+                convolved(
+                    NetworkBoxes.embeddedAttention(
+                        x, embedding.parameters(), parameters.attention())));
+    Shown.show(name, y);
+    return y; // (B, D, H, W, C)
+  }
+
   private Tensor evaluate(Tensor x) {
-    Tensor attended = NetworkBoxes.pairedAttention(x, parameters.attention());
+    return convolved(NetworkBoxes.pairedAttention(x, parameters.attention()));
+  }
+
+  private Tensor convolved(Tensor attended) {
     Tensor z = attended;
     for (ResidualBlockParameters convolution : parameters.convolutions()) {
       Tensor skip = convolution.tail() == null ? null : attended;

@@ -36,7 +36,8 @@ public final class UnetrPlusPlus {
       implements Module {
     @Override
     public Tensor forward(Tensor x) {
-      return chain(name, embedding.forward(x), blocks);
+      Tensor first = blocks.getFirst().forward(embedding, x);
+      return chain(name, first, blocks.subList(1, blocks.size()));
     }
   }
 

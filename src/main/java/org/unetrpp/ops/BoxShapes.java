@@ -1,6 +1,7 @@
 package org.unetrpp.ops;
 
 import org.jspecify.annotations.Nullable;
+import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.HeadParameters;
 import org.unetrpp.backend.PairedAttentionParameters;
@@ -43,13 +44,26 @@ final class BoxShapes {
 
   static Transition pairedAttention(Tensor x, PairedAttentionParameters parameters) {
     Grid grid = grid(x);
-    requireChannels(parameters.name(), x, parameters.channels());
+    requireTokens(parameters, grid, x.shape().extent(-1));
+    return new Transition(grid, x.shape());
+  }
+
+  static Transition embeddedAttention(
+      Tensor x, PatchEmbeddingParameters embedding, PairedAttentionParameters attention) {
+    Transition shapes = patchEmbedding(x, embedding);
+    Convolution convolution = embedding.convolution();
+    Grid patches = shapes.grid().dividedBy(convolution.stride());
+    requireTokens(attention, patches, convolution.outChannels());
+    return shapes;
+  }
+
+  private static void requireTokens(PairedAttentionParameters parameters, Grid grid, int channels) {
+    requireChannels(parameters.name(), channels, parameters.channels());
     if (grid.tokens() != parameters.tokens()) {
       throw new IllegalArgumentException(
           "%s: %d tokens, expected %d"
               .formatted(parameters.name(), grid.tokens(), parameters.tokens()));
     }
-    return new Transition(grid, x.shape());
   }
 
   static Transition residualBlock(
@@ -100,10 +114,14 @@ final class BoxShapes {
     return Shape.of(grid.batch(), extents.depth(), extents.height(), extents.width(), channels);
   }
 
-  private static void requireChannels(String name, Tensor x, int channels) {
-    if (x.shape().extent(-1) != channels) {
+  private static void requireChannels(String name, Tensor x, int expected) {
+    requireChannels(name, x.shape().extent(-1), expected);
+  }
+
+  private static void requireChannels(String name, int channels, int expected) {
+    if (channels != expected) {
       throw new IllegalArgumentException(
-          "%s: %d channels, expected %d".formatted(name, x.shape().extent(-1), channels));
+          "%s: %d channels, expected %d".formatted(name, channels, expected));
     }
   }
 }

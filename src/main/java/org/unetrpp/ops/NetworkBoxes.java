@@ -75,6 +75,24 @@ public final class NetworkBoxes {
   }
 
   /**
+   * A patch embedding and the paired attention of the block behind it.
+   *
+   * @param x (B, D, H, W, Cin)
+   * @return (B, D / kD, H / kH, W / kW, C)
+   * @throws IllegalArgumentException if the stride does not divide the extents, or the tokens or
+   *     channels are not those of the parameters
+   */
+  public static Tensor embeddedAttention(
+      Tensor x, PatchEmbeddingParameters embedding, PairedAttentionParameters attention) {
+    BoxShapes.Transition shapes = BoxShapes.embeddedAttention(x, embedding, attention);
+    Tensor y = shapes.output(x);
+    x.backend()
+        .boxes()
+        .embeddedAttention(x.buffer(), embedding, attention, y.buffer(), shapes.grid());
+    return y;
+  }
+
+  /**
    * Residual convolution block, and {@code skip + W z + b} if the parameters have a tail.
    *
    * @param x (B, D, H, W, Cin)

@@ -75,6 +75,18 @@ final class NetworkBoxCalls implements Boxes {
     calls.add(new BoxCall.Attention(parameters, batch));
   }
 
+  /** Notes the two boxes: each is measured alone. */
+  @Override
+  public void embeddedAttention(
+      Buffer x,
+      PatchEmbeddingParameters embedding,
+      PairedAttentionParameters attention,
+      Buffer y,
+      Grid grid) {
+    patchEmbedding(x, embedding, y, grid);
+    pairedAttention(y, attention, y, grid.batch());
+  }
+
   @Override
   public void residualBlock(
       Buffer x, ResidualBlockParameters parameters, @Nullable Buffer skip, Buffer y, Grid grid) {

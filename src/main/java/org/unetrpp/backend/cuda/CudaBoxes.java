@@ -12,6 +12,7 @@ import org.unetrpp.backend.PatchEmbeddingParameters;
 import org.unetrpp.backend.ResidualBlockParameters;
 import org.unetrpp.backend.UpsampleParameters;
 import org.unetrpp.backend.cuda.BatchNormKernels.Folded;
+import org.unetrpp.backend.cuda.TensorAttention.EntryNorm;
 import org.unetrpp.memory.Buffer;
 
 /**
@@ -25,28 +26,36 @@ import org.unetrpp.memory.Buffer;
 final class CudaBoxes extends ComposedBoxes {
   private final CudaBackend cuda;
   private final PairedAttentionKernels attention;
+  private final TensorAttention tensorAttention;
 
   CudaBoxes(CudaBackend cuda) {
     super(cuda);
     this.cuda = cuda;
     attention = new PairedAttentionKernels(cuda.context());
+    tensorAttention = new TensorAttention(cuda.context());
   }
 
   @Override
   public void patchEmbedding(Buffer x, PatchEmbeddingParameters p, Buffer y, Grid grid) {
-    Convolution shape = p.convolution();
-    int channels = shape.outChannels();
-    Grid patches = grid.dividedBy(shape.stride());
-    GroupNormKernels norm = cuda.groupNorm();
+    int channels = p.convolution().outChannels();
+    Grid patches = grid.dividedBy(p.convolution().stride());
     try (var _ = cuda.scopes().open()) {
-      Buffer coefficients = norm.coefficients(grid.batch(), channels);
-      GroupStatistics statistics =
-          new GroupStatistics(coefficients, p.gamma(), p.groups(), ChannelNorm.EPSILON);
-      measured(x, null, p.weight(), statistics, y, grid, patches, shape);
-      show(p.name() + ".0.conv", y, channels);
-      norm.apply(y, coefficients, p.beta(), null, null, 1, y, patches, channels);
+      Buffer coefficients = embedded(x, p, y, grid);
+      cuda.groupNorm()
+          .apply(y, coefficients, p.beta(), null, null, 1, y, patches, channels);
       show(p.name() + ".1", y, channels);
     }
+  }
+
+  /** The convolution of a patch embedding; returns the coefficients of its norm. */
+  private Buffer embedded(Buffer x, PatchEmbeddingParameters p, Buffer y, Grid grid) {
+    Convolution shape = p.convolution();
+    Buffer coefficients = cuda.groupNorm().coefficients(grid.batch(), shape.outChannels());
+    GroupStatistics statistics =
+        new GroupStatistics(coefficients, p.gamma(), p.groups(), ChannelNorm.EPSILON);
+    measured(x, null, p.weight(), statistics, y, grid, grid.dividedBy(shape.stride()), shape);
+    show(p.name() + ".0.conv", y, shape.outChannels());
+    return coefficients;
   }
 
   /** A convolution and the statistics of its result. */
@@ -66,11 +75,32 @@ final class CudaBoxes extends ComposedBoxes {
 
   @Override
   public void pairedAttention(Buffer x, PairedAttentionParameters p, Buffer y, int batch) {
-    if (PairedAttentionKernels.take(p)) {
+    if (tensorAttention.takes(x, p, y)) {
+      tensorAttention.forward(x, null, p, y, batch);
+    } else if (PairedAttentionKernels.take(p)) {
       attention.forward(x, p, y, batch);
     } else {
       super.pairedAttention(x, p, y, batch);
     }
+  }
+
+  @Override
+  public void embeddedAttention(
+      Buffer x,
+      PatchEmbeddingParameters embedding,
+      PairedAttentionParameters attention,
+      Buffer y,
+      Grid grid) {
+    try (var _ = cuda.scopes().open()) {
+      Buffer tokens = cuda.scopes().allocate(y.dtype(), y.elements());
+      if (tensorAttention.takes(tokens, attention, y)) {
+        Buffer coefficients = embedded(x, embedding, tokens, grid);
+        EntryNorm norm = new EntryNorm(coefficients, embedding.beta());
+        tensorAttention.forward(tokens, norm, attention, y, grid.batch());
+        return;
+      }
+    }
+    super.embeddedAttention(x, embedding, attention, y, grid);
   }
 
   @Override
