@@ -351,10 +351,10 @@ __device__ __forceinline__ void multiply_tail(TailWeights& weights, const Tail& 
   wait_for_copies<0>();
 }
 
-/// How a block of four warps divides 4 x kHeight x kWidth voxels x 32 channels. A warp has kDepths
+/// How a block of four warps divides 4 x kHeight x kWidth voxels x kColumns channels. A warp has kDepths
 /// products of 16 voxels (16 / kWidth lines of kWidth), one behind the other along D, and kPairs
 /// times 16 channels. What kStages - 1 steps ahead need is being copied.
-template <int kHeight_, int kWidth_, int kDepths_, int kPairs_, int kStages_>
+template <int kHeight_, int kWidth_, int kColumns_, int kDepths_, int kPairs_, int kStages_>
 struct Tile {
   static constexpr int kThreads = kTiledThreads;
   static constexpr int kDepth = 4;
@@ -364,7 +364,7 @@ struct Tile {
   static constexpr int kPairs = kPairs_;
   static constexpr int kStages = kStages_;
   static constexpr int kHalos = (kStages + 6) / 3;  // chunks that are read or being copied
-  static constexpr int kColumns = 32;
+  static constexpr int kColumns = kColumns_;
   static constexpr int kVoxels = kDepth * kHeight * kWidth;
   static constexpr int kValues = kVoxels * kColumns;
   static constexpr int kFours = kValues / kThreads / 4;           // of a thread
@@ -619,8 +619,9 @@ __device__ void forward_tiled(const bfloat16* __restrict__ x, const uint4* __res
   }
 }
 
-using Large = Tile<8, 8, 4, 2, 2>;
-using Small = Tile<4, 4, 2, 1, 4>;  // a step takes less time than a copy
+using Large = Tile<8, 8, 32, 4, 2, 2>;
+using Small = Tile<4, 4, 32, 2, 1, 4>;  // a step takes less time than a copy
+using Slim = Tile<4, 4, 16, 1, 1, 4>;
 
 }  // namespace
 
@@ -646,6 +647,7 @@ ENTRY(tensor_convolution_narrow_bf16, 256, const bfloat16* x, const uint4* weigh
 
 TILED(large, Large, 3)
 TILED(small, Small, 3)
+TILED(slim, Slim, 3)
 
 // Weights (first, second, 27) to (columns / (16 pairs), rows / 16, 3 kh, 3 kd, 3 kw, pairs, 32
 // lanes, 2, 2, 2), as bfloat16: of a lane, a pair of neighboring products, the registers b0 and b1

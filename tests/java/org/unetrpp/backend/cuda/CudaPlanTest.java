@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -51,6 +52,32 @@ class CudaPlanTest {
       int launches = counting.launches().values().stream().mapToInt(Integer::intValue).sum();
       assertThat(launches).as("%s", counting.launches()).isBetween(1, mostLaunches);
     }
+  }
+
+  /** Of two convolutions in each of 21 blocks, patches, and what goes back from them. */
+  @Test
+  void convolutionsOnTensorCoresTakeOneLaunchEach() {
+    Architecture architecture = Architecture.published("synapse").orElseThrow();
+    CountingCuda counting = new CountingCuda();
+    try (CudaBackend backend = counting.open(DType.BFLOAT16);
+        ForwardPlan plan =
+            new ForwardPlan(
+                architecture,
+                NetworkState.deterministic(backend, architecture),
+                1,
+                HeadOutput.LOGITS)) {
+      assertThat(plan.arenaBytes()).isPositive();
+      assertThat(launches(counting, "tensor_convolution_(large|small|slim)_.*")).isEqualTo(42);
+      assertThat(launches(counting, "tensor_patches_embed_.*")).isEqualTo(4);
+      assertThat(launches(counting, "tensor_patches_upsample_.*")).isEqualTo(4);
+    }
+  }
+
+  private static int launches(CountingCuda counting, String kernels) {
+    return counting.launches().entrySet().stream()
+        .filter(entry -> entry.getKey().matches(kernels))
+        .mapToInt(Map.Entry::getValue)
+        .sum();
   }
 
   @Test

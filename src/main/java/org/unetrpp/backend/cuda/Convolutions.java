@@ -61,6 +61,17 @@ interface Convolutions extends Provider {
     return false;
   }
 
+  /**
+   * As {@link org.unetrpp.backend.Backend#transposedConvolution}, with a skip added.
+   *
+   * @param skip as {@code y}, which it may be, or none
+   * @return whether it was computed
+   */
+  default boolean upsample(
+      Buffer x, Buffer weight, @Nullable Buffer skip, Buffer y, Grid grid, Convolution shape) {
+    return false;
+  }
+
   /** As {@link org.unetrpp.backend.TrainingPrimitives#convolutionBackwardData}. */
   void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape);
 

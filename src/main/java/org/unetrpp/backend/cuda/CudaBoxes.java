@@ -199,7 +199,9 @@ final class CudaBoxes extends ComposedBoxes {
   @Override
   public void upsample(Buffer x, UpsampleParameters p, Buffer skip, Buffer y, Grid grid) {
     Convolution shape = Convolution.patches(p.inChannels(), p.outChannels(), p.stride());
-    cuda.transposedConvolution().forward(x, p.weight(), skip, y, grid, shape);
+    if (!cuda.convolutions().upsample(x, p.weight(), skip, y, grid, shape)) {
+      cuda.transposedConvolution().forward(x, p.weight(), skip, y, grid, shape);
+    }
   }
 
   @Override

@@ -78,6 +78,17 @@ final class MeasuredConvolutions implements Convolutions {
         .forward(x, prologue, weight, statistics, y, grid, shape);
   }
 
+  /** By the provider that is chosen for what is the same: a gradient with respect to y. */
+  @Override
+  public boolean upsample(
+      Buffer x, Buffer weight, @Nullable Buffer skip, Buffer y, Grid grid, Convolution shape) {
+    Convolution transposed =
+        Convolution.patches(shape.outChannels(), shape.inChannels(), shape.kernel());
+    return isAligned(skip)
+        && provider(Direction.BACKWARD_DATA, y, x, grid.times(shape.kernel()), transposed)
+            .upsample(x, weight, skip, y, grid, shape);
+  }
+
   @Override
   public void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
     provider(Direction.BACKWARD_DATA, dx, dy, grid, shape)

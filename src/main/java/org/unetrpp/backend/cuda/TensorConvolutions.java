@@ -14,7 +14,8 @@ import org.unetrpp.memory.DType;
 
 /**
  * Convolutions in bfloat16 by {@code kernels/tensor_convolution.cu}: of 3x3x3 kernels, forward, also
- * with a tail, and the gradient with respect to x. Activations must be aligned to 16 bytes.
+ * with a tail, and the gradient with respect to x; and those whose kernel is their stride by {@link
+ * TensorPatches}. Activations must be aligned to 16 bytes.
  */
 final class TensorConvolutions implements Convolutions, Library<Convolutions, ConvolutionWork> {
   static final String NAME = "tensor";
@@ -25,6 +26,7 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
   private static final String FILE = "tensor_convolution";
   private static final int BFLOAT16_MAJOR = 8; // compute capability that bfloat16 begins with
   private static final int COPIED_CHANNELS = 8; // 16 bytes
+  private static final int FOUR = 4; // channels that a lane loads or stores
   private static final int TAPS = 27;
   private static final int CHUNK = 16; // channels of x that a product sums over
   private static final int PAIR = 16; // channels of y of two neighboring products
@@ -37,7 +39,6 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
   private static final int NARROW_WIDTH = 32;
 
   private static final int THREADS = 128;
-  private static final int COLUMNS = 32;
   private static final int TAIL_CHANNELS = 256; // at most
   private static final int MOST_TILINGS = 6; // that are tried
 
@@ -47,13 +48,15 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
   private static final double CLOCKS_OF_PRODUCT = 1.7; // of 16 x 8 x 16
   private static final int PRODUCT = 16 * 8 * 16;
 
-  /** What a block of the tiled kernels computes, times 32 channels. */
+  /** What a block of the tiled kernels computes. */
   enum Tile {
-    LARGE("large", new Extents(4, 8, 8), 56_832, 128, 3670),
-    SMALL("small", new Extents(4, 4, 4), 78_336, 256, 1460);
+    LARGE("large", new Extents(4, 8, 8), 32, 56_832, 128, 3670),
+    SMALL("small", new Extents(4, 4, 4), 32, 78_336, 256, 1460),
+    SLIM("slim", new Extents(4, 4, 4), 16, 66_560, 256, 870);
 
     private final String suffix;
     private final Extents extents;
+    private final int columns;
     private final int sharedBytes;
     private final int tailChannels;
     private final int clocks;
@@ -61,13 +64,21 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
     /**
      * A tile.
      *
+     * @param columns channels of y
      * @param tailChannels that a tail may have for which shared memory has room
-     * @param clocks of a multiprocessor for 16 channels of x: of large the products, of small what
-     *     comes from L2
+     * @param clocks of a multiprocessor for 16 channels of x: of large the products, of the others
+     *     what comes from L2
      */
-    Tile(String suffix, Extents extents, int sharedBytes, int tailChannels, int clocks) {
+    Tile(
+        String suffix,
+        Extents extents,
+        int columns,
+        int sharedBytes,
+        int tailChannels,
+        int clocks) {
       this.suffix = suffix;
       this.extents = extents;
+      this.columns = columns;
       this.sharedBytes = sharedBytes;
       this.tailChannels = tailChannels;
       this.clocks = clocks;
@@ -77,8 +88,14 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
       return p.grid().batch() * p.grid().extents().tiles(extents);
     }
 
-    long partialBytes() {
-      return extents.voxels() * COLUMNS * Float.BYTES;
+    /** Groups of channels of y, each of which takes a block. */
+    int groups(Product p) {
+      return Math.ceilDiv(p.outChannels(), columns);
+    }
+
+    /** Of a block. */
+    long elements() {
+      return extents.voxels() * columns;
     }
   }
 
@@ -87,18 +104,18 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
     /** Clocks from the first block to the last, with so many multiprocessors. */
     double clocks(Product p, int multiprocessors) {
       long tiles = tile.count(p);
-      long sums = tiles * p.groups();
+      long sums = tiles * tile.groups(p);
       long rounds = Math.ceilDiv(sums * splits.count(), multiprocessors);
       double clocks = (double) rounds * splits.steps() * tile.clocks;
       if (splits.count() > 1) {
         long merges = Math.ceilDiv(sums, multiprocessors);
         long copies = rounds + merges * splits.count();
-        clocks += TICKET + (double) copies * tile.partialBytes() / BYTES_OF_CLOCK;
+        clocks += TICKET + (double) copies * tile.elements() * Float.BYTES / BYTES_OF_CLOCK;
       }
       if (p.tail() != null) {
         double products = tile.extents.voxels() * p.outChannels() * p.outChannels() / PRODUCT;
         clocks += Math.ceilDiv(tiles, multiprocessors) * products * CLOCKS_OF_PRODUCT;
-        clocks += p.groups() > 1 ? TICKET : 0;
+        clocks += tile.groups(p) > 1 ? TICKET : 0;
       }
       return clocks;
     }
@@ -139,11 +156,6 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
     int chunks() {
       return Math.ceilDiv(inChannels, CHUNK);
     }
-
-    /** Groups of channels of y, each of which takes a block. */
-    int groups() {
-      return Math.ceilDiv(outChannels, COLUMNS);
-    }
   }
 
   /** The order of packed weights. */
@@ -156,11 +168,13 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
 
   private final CudaContext context;
   private final PackedFragments fragments;
+  private final TensorPatches patches;
   private final int multiprocessors;
 
   TensorConvolutions(CudaContext context) {
     this.context = context;
     fragments = new PackedFragments(context);
+    patches = new TensorPatches(context);
     multiprocessors = context.driver().device().multiprocessors();
   }
 
@@ -187,6 +201,9 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
     if (work.direction() == Direction.BACKWARD_WEIGHTS) {
       return "gradients of weights are not computed";
     }
+    if (isOfPatches(work.shape())) {
+      return refusalOfPatches(work);
+    }
     if (!work.shape().equals(Convolution.same3(in, out))) {
       return "is not 3x3x3 with stride 1 and padding 1";
     }
@@ -195,17 +212,65 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
         : null;
   }
 
+  private static boolean isOfPatches(Convolution shape) {
+    return shape.kernel().voxels() > 1
+        && shape.equals(
+            Convolution.patches(shape.inChannels(), shape.outChannels(), shape.kernel()));
+  }
+
+  private static @Nullable String refusalOfPatches(ConvolutionWork work) {
+    Convolution shape = work.shape();
+    int run = shape.kernel().width() * shape.inChannels();
+    if (!work.grid().extents().divisibleBy(shape.stride())) {
+      return "patches do not fill " + work.grid().extents();
+    }
+    if (run % FOUR != 0) {
+      return "%d neighboring values of a patch are no multiple of %d".formatted(run, FOUR);
+    }
+    return shape.outChannels() % COPIED_CHANNELS != 0
+        ? "%d channels are no multiple of %d".formatted(shape.outChannels(), COPIED_CHANNELS)
+        : null;
+  }
+
   @Override
   public void forward(
       Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape) {
-    run(new Product(x, weight, epilogue, null, y, grid, shape));
+    if (isOfPatches(shape)) {
+      patches.forward(x, weight, epilogue, null, y, grid, shape);
+    } else {
+      run(new Product(x, weight, epilogue, null, y, grid, shape));
+    }
+  }
+
+  @Override
+  public boolean forward(
+      Buffer x,
+      @Nullable Prologue prologue,
+      Buffer weight,
+      GroupStatistics statistics,
+      Buffer y,
+      Grid grid,
+      Convolution shape) {
+    if (prologue != null || !isOfPatches(shape)) {
+      return Convolutions.super.forward(x, prologue, weight, statistics, y, grid, shape);
+    }
+    patches.forward(x, weight, Epilogue.NONE, statistics, y, grid, shape);
+    return true;
+  }
+
+  @Override
+  public boolean upsample(
+      Buffer x, Buffer weight, @Nullable Buffer skip, Buffer y, Grid grid, Convolution shape) {
+    patches.transposed(x, weight, skip, y, grid, shape);
+    return true;
   }
 
   @Override
   public boolean takesTail(
       Buffer x, Epilogue epilogue, Tail tail, Buffer y, Grid grid, Convolution shape) {
     Buffer skip = tail.skip();
-    return shape.inChannels() > CHUNK
+    return shape.equals(Convolution.same3(shape.inChannels(), shape.outChannels()))
+        && shape.inChannels() > CHUNK
         && shape.outChannels() <= TAIL_CHANNELS
         && (skip == null || skip.address() != y.address());
   }
@@ -227,6 +292,12 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
 
   @Override
   public void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
+    if (isOfPatches(shape)) {
+      Convolution transposed =
+          Convolution.patches(shape.outChannels(), shape.inChannels(), shape.kernel());
+      patches.transposed(dy, weight, null, dx, grid.dividedBy(shape.stride()), transposed);
+      return;
+    }
     run(
         new Product(
             dy,
@@ -349,9 +420,9 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
     Tile tile = tiling.tile();
     int splits = tiling.splits().count();
     int tiles = Math.toIntExact(tile.count(p));
-    int groups = p.groups();
+    int groups = tile.groups(p);
     Tail tail = p.tail();
-    long packed = packed(p, COLUMNS / PAIR);
+    long packed = packed(p, tile.columns / PAIR);
     long tailWeights =
         tail == null
             ? 0
@@ -364,7 +435,7 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
       Buffer partials =
           splits == 1
               ? null
-              : context.floats(tiles * groups * splits * tile.extents.voxels() * COLUMNS);
+              : context.floats((long) tiles * groups * splits * tile.elements());
       context.launch(
           FILE,
           CudaContext.entry("tensor_convolution_" + tile.suffix, p.x()),
