@@ -20,10 +20,14 @@ __device__ __forceinline__ float4 load_four(const float* from) {
   return *reinterpret_cast<const float4*>(from);
 }
 
-__device__ __forceinline__ float4 load_four(const bfloat16* from) {
-  const uint2 bits = *reinterpret_cast<const uint2*>(from);
+/// The values of four bfloat16.
+__device__ __forceinline__ float4 to_four(const uint2& bits) {
   return make_float4(__uint_as_float(bits.x << 16), __uint_as_float(bits.x & 0xffff0000u),
                      __uint_as_float(bits.y << 16), __uint_as_float(bits.y & 0xffff0000u));
+}
+
+__device__ __forceinline__ float4 load_four(const bfloat16* from) {
+  return to_four(*reinterpret_cast<const uint2*>(from));
 }
 
 __device__ __forceinline__ void store_four(float* to, const float (&values)[4]) {

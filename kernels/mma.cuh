@@ -126,6 +126,11 @@ __device__ __forceinline__ void wait_for_copies() {
 #endif
 }
 
+/// Begins to bring the line of L2 that has an address of global memory there.
+__device__ __forceinline__ void prefetch(const void* address) {
+  asm volatile("prefetch.global.L2 [%0];" : : "l"(__cvta_generic_to_global(address)));
+}
+
 #else
 
 struct Factors {
@@ -183,5 +188,7 @@ template <int kPending>
 inline void wait_for_copies() {
   emulation::wait_for_copies(kPending);
 }
+
+inline void prefetch(const void*) {}
 
 #endif

@@ -1,17 +1,19 @@
 // Convolution of volumes by 3x3x3, stride 1 and padding 1 on tensor cores, in bfloat16, and its
-// gradient with respect to what it reads.
+// gradient with respect to what it reads; also with a 1x1x1 convolution behind it, its tail.
 //
-//   y[b, v, n] = f(sum_{t, c} x[b, v - 1 + t, c] weight[n, c, t] + bias[n] + addend[b, v, n])
+//   z[b, v, n] = f(sum_{t, c} x[b, v - 1 + t, c] weight[n, c, t] + bias[n] + addend[b, v, n])
 //   f(s) = s where s > 0, else slope s
+//   y = z, or with a tail y[b, v, m] = sum_n z[b, v, n] tail[m, n] + tail_bias[m] + skip[b, v, m]
 //
 // The gradient is the same with the taps in reverse and the channels exchanged. bias and addend may
 // be missing; with a slope of 1, f leaves all as it is.
 //
-// Shapes   x (B, D, H, W, C), y and addend (B, D, H, W, N) of bfloat16, aligned to 16 bytes, C and
-//          N multiples of 8; weight (N, C, 27) and bias (N) of float. Kernels read weights packed
-//          as bfloat16 in the order in which lanes hold them (mma.cuh), for 16 channels of x and 16
-//          of y at a time; see pack below. Their columns are exchanged so that a lane ends with
-//          four neighboring channels of a voxel, which it stores at once.
+// Shapes   x (B, D, H, W, C), y, addend and skip (B, D, H, W, N) of bfloat16, aligned to 16 bytes, C
+//          and N multiples of 8; weight (N, C, 27), tail (N, N) and biases (N) of float. Kernels
+//          read weights packed as bfloat16 in the order in which lanes hold them (mma.cuh), for 16
+//          channels of x and 16 of y at a time; see pack below, for the tail tensor_patches.cu.
+//          Their columns are exchanged so that a lane ends with four neighboring channels of a
+//          voxel, which it stores at once. skip is not y.
 // Launch   narrow  C <= 16. A block has a column of 12 x 32 voxels (H x W) and 16 channels of y,
 //                  and walks along D. Its warps keep all 27 x 16 x 16 weights in registers, 108 of
 //                  each lane, and sums of three planes: each plane of x is loaded once, with a halo
@@ -33,10 +35,11 @@
 // Traffic  narrow reads x 1.24 times, with parts of d planes (d + 2) / d times that, and writes y
 //          once; of large, a tile reads x 2.3 times, of small 3.4 times, nearly all from L2, and
 //          each block 1728 bytes of weights for each channel of x. Splits write and read 4 bytes a
-//          value each.
+//          value each. A tail reads 2 N^2 bytes of weights for each 64 voxels of a tile and, with
+//          N > 32, z once.
 // Numerics x as it is, weights rounded to bfloat16, sums in float in the registers of the tensor
-//          cores, in an order that depends on the shape alone and the number of multiprocessors; y
-//          rounded once, after f. Rounding weights and y makes a relative error of 1.5e-3 each.
+//          cores, in an order that depends on the splits alone; y, or z and y, rounded once, after
+//          f. Rounding weights and results makes a relative error of 1.5e-3 each.
 // Launcher org.unetrpp.backend.cuda.TensorConvolutions
 #include "convolution.cuh"
 #include "mma.cuh"
@@ -58,7 +61,19 @@ struct Finish {
   const float* bias;
   const bfloat16* addend;
   float slope;
+
+  __device__ __forceinline__ float apply(float sum, float of_bias, float of_addend) const {
+    const float value = sum + (of_addend + of_bias);
+    return value < 0.0f ? value * slope : value;
+  }
 };
+
+/// The biases of four neighboring channels; zeros where there are none.
+__device__ __forceinline__ float4 biases_of(const float* bias, int column, int channels) {
+  return bias == nullptr || column >= channels
+             ? make_float4(0.0f, 0.0f, 0.0f, 0.0f)
+             : make_float4(bias[column], bias[column + 1], bias[column + 2], bias[column + 3]);
+}
 
 /// Stores the sums of four neighboring channels, from column on, at an offset of y.
 __device__ __forceinline__ void finish_four(bfloat16* y, long long at, int column,
@@ -221,12 +236,127 @@ __device__ void forward_narrow(const bfloat16* __restrict__ x, const uint4* __re
 
 // ---- any channels of x ------------------------------------------------------------------------
 
-/// How a block of four warps divides 4 x kHeight x kWidth voxels x 32 channels. A warp has kDepths
+/// What follows the convolution; without weights, nothing does.
+struct Tail {
+  const uint4* weight;
+  const float* bias;     // or null
+  const bfloat16* skip;  // or null
+};
+
+/// Begins to bring the weights of a tail to where they are near when they are needed.
+__device__ __forceinline__ void prefetch_tail(const Tail& tail, int channels) {
+  constexpr int kLine = 128;
+  const int block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
+  const int line = block * blockDim.x + threadIdx.x;
+  if (line < channels * channels * 2 / kLine) {
+    prefetch(reinterpret_cast<const unsigned char*>(tail.weight) + line * kLine);
+  }
+}
+
+constexpr int kTiledThreads = 128;
+constexpr int kTiledWarps = kTiledThreads / kWarpSize;
+constexpr int kPart = 64;  // voxels that a warp multiplies with a pair of the tail's columns
+constexpr int kRing = 16;  // weights of a lane that are there or on their way
+
+/// The weights of a tail on their way to the lane that multiplies with them, who alone copies and
+/// reads its own: for one part and pair after the other, those of all chunks.
+struct TailWeights {
+  const uint4* weight;
+  uint4* ring;
+  int pairs, chunks, units;
+  int unit, chunk, slot;  // of the next copy
+
+  __device__ __forceinline__ TailWeights(const Tail& tail, uint4* shared, int channels, int parts)
+      : weight(tail.weight + threadIdx.x % kWarpSize),
+        ring(shared + threadIdx.x),
+        pairs((channels + kPair - 1) / kPair),
+        chunks((channels + kChunk - 1) / kChunk),
+        units(parts * pairs) {
+    begin();
+  }
+
+  /// Copies the first ones, once all before have been read.
+  __device__ __forceinline__ void begin() {
+    unit = threadIdx.x / kWarpSize;
+    chunk = slot = 0;
+#pragma unroll 1
+    for (int i = 0; i < kRing - 1; i++) copy_next();
+  }
+
+  __device__ __forceinline__ void copy_next() {
+    if (unit < units) {
+      const uint4* const from = weight + (unit % pairs * chunks + chunk) * kWarpSize;
+      copy_16_bytes(ring + slot * kTiledThreads, from, true);
+      if (++chunk == chunks) {
+        chunk = 0;
+        unit += kTiledWarps;
+      }
+    }
+    end_copy_group();
+    slot = (slot + 1) % kRing;
+  }
+};
+
+/// Multiplies voxels in shared memory, a row for each, with the tail's weights and stores y;
+/// voxel_of(row) is a voxel's place in y, or negative where there is none.
+template <typename VoxelOf>
+__device__ __forceinline__ void multiply_tail(TailWeights& weights, const Tail& tail,
+                                              const uint4* rows, int pitch, bfloat16* y,
+                                              int channels, VoxelOf voxel_of) {
+  constexpr int kProducts = kPart / 16;
+  const int lane = threadIdx.x % kWarpSize;
+  int slot = 0;
+#pragma unroll 1
+  for (int unit = threadIdx.x / kWarpSize; unit < weights.units; unit += kTiledWarps) {
+    const int first_row = unit / weights.pairs * kPart;
+    const int column = unit % weights.pairs * kPair + lane % 4 * 4;
+    uint2 skips[kProducts][2] = {};
+#pragma unroll
+    for (int i = 0; i < kProducts * 2; i++) {
+      const long long voxel = voxel_of(first_row + i * 8 + lane / 4);
+      if (tail.skip != nullptr && voxel >= 0 && column < channels) {
+        skips[i / 2][i % 2] =
+            *reinterpret_cast<const uint2*>(tail.skip + voxel * channels + column);
+      }
+    }
+    float sums[kProducts][2][4] = {};
+#pragma unroll 1
+    for (int chunk = 0; chunk < weights.chunks; chunk++) {
+      wait_for_copies<kRing - 2>();
+      const uint4 w = weights.ring[slot * kTiledThreads];
+      slot = (slot + 1) % kRing;
+#pragma unroll
+      for (int i = 0; i < kProducts; i++) {
+        unsigned voxels[4];
+        const int row = first_row + i * 16 + lane % 16;
+        load_matrices(voxels, rows + row * pitch + chunk * 2 + lane / 16);
+        multiply_add(sums[i][0], voxels, w.x, w.y);
+        multiply_add(sums[i][1], voxels, w.z, w.w);
+      }
+      weights.copy_next();  // to where the weights before these were
+    }
+    const float4 bias = biases_of(tail.bias, column, channels);
+#pragma unroll
+    for (int i = 0; i < kProducts * 2; i++) {
+      const long long voxel = voxel_of(first_row + i * 8 + lane / 4);
+      if (voxel < 0 || column >= channels) continue;
+      const float4 skip = to_four(skips[i / 2][i % 2]);
+      const float(&of)[2][4] = sums[i / 2];
+      const int upper = i % 2 * 2;
+      const float four[4] = {of[0][upper] + bias.x + skip.x, of[0][upper + 1] + bias.y + skip.y,
+                             of[1][upper] + bias.z + skip.z, of[1][upper + 1] + bias.w + skip.w};
+      store_four(y + voxel * channels + column, four);
+    }
+  }
+  wait_for_copies<0>();
+}
+
+/// How a block of four warps divides 4 x kHeight x kWidth voxels x kColumns channels. A warp has kDepths
 /// products of 16 voxels (16 / kWidth lines of kWidth), one behind the other along D, and kPairs
 /// times 16 channels. What kStages - 1 steps ahead need is being copied.
-template <int kHeight_, int kWidth_, int kDepths_, int kPairs_, int kStages_>
+template <int kHeight_, int kWidth_, int kColumns_, int kDepths_, int kPairs_, int kStages_>
 struct Tile {
-  static constexpr int kThreads = 128;
+  static constexpr int kThreads = kTiledThreads;
   static constexpr int kDepth = 4;
   static constexpr int kHeight = kHeight_;
   static constexpr int kWidth = kWidth_;
@@ -234,7 +364,11 @@ struct Tile {
   static constexpr int kPairs = kPairs_;
   static constexpr int kStages = kStages_;
   static constexpr int kHalos = (kStages + 6) / 3;  // chunks that are read or being copied
-  static constexpr int kColumns = 32;
+  static constexpr int kColumns = kColumns_;
+  static constexpr int kVoxels = kDepth * kHeight * kWidth;
+  static constexpr int kValues = kVoxels * kColumns;
+  static constexpr int kFours = kValues / kThreads / 4;           // of a thread
+  static constexpr int kSplitsAtOnce = kFours >= 16 ? 1 : 4;      // whose values are on their way
   static constexpr int kLines = 16 / kWidth;
   static constexpr int kWarpsOfPairs = kColumns / kPair / kPairs;
   static constexpr int kWarpsOfHeight = kHeight / kLines;
@@ -250,8 +384,8 @@ struct Tile {
 
 template <typename Tile>
 __device__ void forward_tiled(const bfloat16* __restrict__ x, const uint4* __restrict__ weight,
-                              bfloat16* y, float* partials, const Finish finish, int batch,
-                              Extents extents, int in_channels, int out_channels,
+                              bfloat16* y, float* partials, unsigned* tickets, const Finish finish,
+                              const Tail tail, Extents extents, int in_channels, int out_channels,
                               int chunks_per_split) {
   DYNAMIC_SHARED(uint4, shared);
   uint4* const halos = shared;
@@ -276,6 +410,8 @@ __device__ void forward_tiled(const bfloat16* __restrict__ x, const uint4* __res
   const int chunks = (in_channels + kChunk - 1) / kChunk;
   const int first_chunk = blockIdx.z * chunks_per_split;
   const int steps = (min(chunks, first_chunk + chunks_per_split) - first_chunk) * 3;
+
+  if (tail.weight != nullptr) prefetch_tail(tail, out_channels);
 
   // the third with this number of all that this block needs of x: two planes of a chunk
   const auto copy_planes = [&](int third) {
@@ -354,39 +490,138 @@ __device__ void forward_tiled(const bfloat16* __restrict__ x, const uint4* __res
     }
   }
 
-  if (partials != nullptr) {
-    const long long voxels = static_cast<long long>(batch) * extents.d * extents.h * extents.w;
-    partials += blockIdx.z * voxels * out_channels;
+  if (gridDim.z > 1) {
+    const long long number = static_cast<long long>(blockIdx.x) * gridDim.y + blockIdx.y;
+    float* const of_tile = partials + number * gridDim.z * Tile::kValues + thread * 4;
+    float* const own = of_tile + blockIdx.z * Tile::kValues;
+#pragma unroll
+    for (int i = 0; i < Tile::kFours; i++) {
+      store_four(own + i * Tile::kThreads * 4, sums[i / 2 / Tile::kPairs][i / 2 % Tile::kPairs][i % 2]);
+    }
+    if (!comes_last(tickets + number, gridDim.z)) return;
+#pragma unroll
+    for (int i = 0; i < Tile::kFours; i++) {
+      float(&four)[4] = sums[i / 2 / Tile::kPairs][i / 2 % Tile::kPairs][i % 2];
+      four[0] = four[1] = four[2] = four[3] = 0.0f;
+    }
+#pragma unroll Tile::kSplitsAtOnce
+    for (int split = 0; split < static_cast<int>(gridDim.z); split++) {
+#pragma unroll
+      for (int i = 0; i < Tile::kFours; i++) {
+        float(&four)[4] = sums[i / 2 / Tile::kPairs][i / 2 % Tile::kPairs][i % 2];
+        const float4 more = load_four(of_tile + split * Tile::kValues + i * Tile::kThreads * 4);
+        four[0] += more.x;
+        four[1] += more.y;
+        four[2] += more.z;
+        four[3] += more.w;
+      }
+    }
   }
+
+  // a row of the tile is a voxel: its place in y, or negative outside of the volume
+  const auto voxel_of = [&](int row) {
+    const int d = first_d + row / Tile::kWidth / Tile::kHeight;
+    const int h = first_h + row / Tile::kWidth % Tile::kHeight;
+    const int w = first_w + row % Tile::kWidth;
+    return is_inside(d, h, w, extents) ? ((item + d) * extents.h + h) * extents.w + w : -1LL;
+  };
+  const auto row_of = [&](int d, int upper) {
+    const int line = (depth_of_warp + d) * Tile::kHeight + line_of_warp;
+    return line * Tile::kWidth + lane / 4 + upper * 8;
+  };
+  const auto column_of = [&](int pair) {
+    return blockIdx.y * Tile::kColumns + (first_pair + pair) * kPair + lane % 4 * 4;
+  };
+
+  // all addends are on their way before the first is needed
+  uint2 addends[Tile::kDepths][2][Tile::kPairs] = {};
+  if (finish.addend != nullptr) {
 #pragma unroll
-  for (int d = 0; d < Tile::kDepths; d++) {
+    for (int d = 0; d < Tile::kDepths; d++) {
 #pragma unroll
-    for (int upper = 0; upper < 2; upper++) {
-      const int in_product = lane / 4 + upper * 8;
-      const int at_d = first_d + depth_of_warp + d;
-      const int h = first_h + line_of_warp + in_product / Tile::kWidth;
-      const int w = first_w + in_product % Tile::kWidth;
-      if (!is_inside(at_d, h, w, extents)) continue;
-      const long long voxel = ((item + at_d) * extents.h + h) * extents.w + w;
+      for (int upper = 0; upper < 2; upper++) {
+        const long long voxel = voxel_of(row_of(d, upper));
 #pragma unroll
-      for (int pair = 0; pair < Tile::kPairs; pair++) {
-        const int column = blockIdx.y * Tile::kColumns + (first_pair + pair) * kPair + lane % 4 * 4;
-        if (column >= out_channels) continue;
-        const float(&of)[2][4] = sums[d][pair];
-        const float four[4] = {of[0][upper * 2], of[0][upper * 2 + 1], of[1][upper * 2],
-                               of[1][upper * 2 + 1]};
-        if (partials != nullptr) {
-          store_four(partials + voxel * out_channels + column, four);
-        } else {
-          finish_four(y, voxel * out_channels + column, column, four, finish);
+        for (int pair = 0; pair < Tile::kPairs; pair++) {
+          const int column = column_of(pair);
+          if (voxel < 0 || column >= out_channels) continue;
+          addends[d][upper][pair] =
+              *reinterpret_cast<const uint2*>(finish.addend + voxel * out_channels + column);
         }
       }
     }
   }
+
+  // the rows of z for the tail, and behind them its weights
+  const bool has_tail = tail.weight != nullptr;
+  const bool has_all = has_tail && gridDim.y == 1;
+  const int quads = (out_channels + kChunk - 1) / kChunk * 2;
+  const int pitch = has_all ? Tile::kColumns / 8 + 1 : quads + 1;  // odd, so that rows meet all banks
+  constexpr int kParts = Tile::kVoxels / kPart;
+  uint4* const ring = shared + (has_all ? Tile::kVoxels : kPart) * pitch;
+  if (has_tail) __syncthreads();  // everyone is done with what these overwrite
+  TailWeights weights(tail, ring, out_channels, !has_tail ? 0 : has_all ? kParts : 1);
+
+#pragma unroll
+  for (int pair = 0; pair < Tile::kPairs; pair++) {
+    const int column = column_of(pair);
+    const float4 bias = biases_of(finish.bias, column, out_channels);
+#pragma unroll
+    for (int d = 0; d < Tile::kDepths; d++) {
+#pragma unroll
+      for (int upper = 0; upper < 2; upper++) {
+        const float(&of)[2][4] = sums[d][pair];
+        const float4 addend = to_four(addends[d][upper][pair]);
+        const float four[4] = {finish.apply(of[0][upper * 2], bias.x, addend.x),
+                               finish.apply(of[0][upper * 2 + 1], bias.y, addend.y),
+                               finish.apply(of[1][upper * 2], bias.z, addend.z),
+                               finish.apply(of[1][upper * 2 + 1], bias.w, addend.w)};
+        const int row = row_of(d, upper);
+        if (has_all) {
+          store_four(reinterpret_cast<bfloat16*>(shared + row * pitch) + column, four);
+        } else {
+          const long long voxel = voxel_of(row);
+          if (voxel >= 0 && column < out_channels) {
+            store_four(y + voxel * out_channels + column, four);
+          }
+        }
+      }
+    }
+  }
+  if (!has_tail) return;
+  unsigned* const ticket = tickets + static_cast<long long>(gridDim.x) * gridDim.y + blockIdx.x;
+  if (!has_all && !comes_last(ticket, gridDim.y)) {
+    wait_for_copies<0>();
+    return;
+  }
+  const int rounds = has_all ? 1 : kParts;
+#pragma unroll 1
+  for (int round = 0; round < rounds; round++) {
+    const int first_row = round * kPart;
+    if (round > 0) {
+      __syncthreads();  // everyone is done with the rows
+      weights.begin();
+    }
+    if (!has_all) {
+      for (int i = thread; i < kPart * quads; i += Tile::kThreads) {
+        const long long voxel = voxel_of(first_row + i / quads);
+        const int c = i % quads * 8;
+        const bool is_there = voxel >= 0 && c < out_channels;
+        copy_16_bytes(shared + i / quads * pitch + i % quads,
+                      is_there ? y + voxel * out_channels + c : y, is_there);
+      }
+      end_copy_group();
+      wait_for_copies<0>();
+    }
+    __syncthreads();
+    multiply_tail(weights, tail, shared, pitch, y, out_channels,
+                  [&](int row) { return voxel_of(first_row + row); });
+  }
 }
 
-using Large = Tile<8, 8, 4, 2, 2>;
-using Small = Tile<4, 4, 2, 1, 4>;  // a step takes less time than a copy
+using Large = Tile<8, 8, 32, 4, 2, 2>;
+using Small = Tile<4, 4, 32, 2, 1, 4>;  // a step takes less time than a copy
+using Slim = Tile<4, 4, 16, 1, 1, 4>;
 
 }  // namespace
 
@@ -398,33 +633,21 @@ ENTRY(tensor_convolution_narrow_bf16, 256, const bfloat16* x, const uint4* weigh
                  out_channels, depth_per_block);
 }
 
-#define TILED(size, Tile, blocks)                                                                \
-  ENTRY_BLOCKS(tensor_convolution_##size##_bf16, 128, blocks, const bfloat16* x,                 \
-               const uint4* weight, bfloat16* y, float* partials, const float* bias,             \
-               const bfloat16* addend, float slope, int batch, int depth, int height, int width, \
-               int in_channels, int out_channels, int chunks_per_split) {                        \
-    require_tensor_cores();                                                                      \
-    forward_tiled<Tile>(x, weight, y, partials, {bias, addend, slope}, batch,                    \
-                        {depth, height, width}, in_channels, out_channels, chunks_per_split);    \
+#define TILED(size, Tile, blocks)                                                                  \
+  ENTRY_BLOCKS(tensor_convolution_##size##_bf16, 128, blocks, const bfloat16* x,                   \
+               const uint4* weight, bfloat16* y, float* partials, unsigned* tickets,               \
+               const float* bias, const bfloat16* addend, float slope, const uint4* tail_weight,   \
+               const float* tail_bias, const bfloat16* skip, int depth, int height, int width,     \
+               int in_channels, int out_channels, int chunks_per_split) {                          \
+    require_tensor_cores();                                                                        \
+    forward_tiled<Tile>(x, weight, y, partials, tickets, {bias, addend, slope},                    \
+                        {tail_weight, tail_bias, skip}, {depth, height, width}, in_channels,       \
+                        out_channels, chunks_per_split);                                           \
   }
 
 TILED(large, Large, 3)
-TILED(small, Small, 4)
-
-ENTRY(tensor_convolution_merge_bf16, 256, const float* partials, bfloat16* y, const float* bias,
-      const bfloat16* addend, float slope, long long values, int splits, int channels) {
-  const long long i = thread_in_grid() * 4;
-  if (i >= values) return;
-  float sums[4] = {};
-  for (int split = 0; split < splits; split++) {
-    const float4 four = load_four(partials + split * values + i);
-    sums[0] += four.x;
-    sums[1] += four.y;
-    sums[2] += four.z;
-    sums[3] += four.w;
-  }
-  finish_four(y, i, static_cast<int>(i % channels), sums, {bias, addend, slope});
-}
+TILED(small, Small, 3)
+TILED(slim, Slim, 3)
 
 // Weights (first, second, 27) to (columns / (16 pairs), rows / 16, 3 kh, 3 kd, 3 kw, pairs, 32
 // lanes, 2, 2, 2), as bfloat16: of a lane, a pair of neighboring products, the registers b0 and b1

@@ -5,6 +5,7 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.TrainingBoxes;
@@ -74,6 +75,11 @@ public final class EmulatedCuda {
    */
   @MustBeClosed
   public static CudaBackend openOnTensorCores(boolean backwards) {
+    return onTensorCores(providers -> open(DType.BFLOAT16, backwards, providers));
+  }
+
+  /** A backend with own kernels alone, those for tensor cores wherever they can compute. */
+  static CudaBackend onTensorCores(Function<Providers, CudaBackend> opener) {
     Providers providers =
         new Providers(
             new Missing<>(),
@@ -86,7 +92,7 @@ public final class EmulatedCuda {
             });
     System.setProperty(Providers.CONVOLUTIONS, TensorConvolutions.NAME);
     try {
-      return open(DType.BFLOAT16, backwards, providers);
+      return opener.apply(providers);
     } finally {
       System.clearProperty(Providers.CONVOLUTIONS);
     }

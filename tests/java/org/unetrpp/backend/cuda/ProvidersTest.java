@@ -284,7 +284,7 @@ class ProvidersTest {
       Work.Trial<Convolutions> trial = work.trial(new RandomValues(emulated.context()));
       trial.run(opened.convolutions(), trial.output());
     }
-    String name = "emulated-device-tensor-1-cudnn-91600-cublas-130100-float32.json";
+    String name = "emulated-device-tensor-2-cudnn-91600-cublas-130100-float32.json";
     assertThat(Files.readString(folder.resolve(name)))
         .contains("\"own\"", "\"tensor\"", "\"cudnn\"")
         .contains("\"problems\": {}");

@@ -14,6 +14,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
+import org.unetrpp.backend.cuda.TensorConvolutions.Product;
+import org.unetrpp.backend.cuda.TensorConvolutions.Tiling;
 import org.unetrpp.backend.cuda.Twin.Pair;
 import org.unetrpp.backend.cuda.driver.Cudnn.Direction;
 import org.unetrpp.backend.cuda.driver.Precision;
@@ -183,6 +185,115 @@ class TensorConvolutionKernelsTest {
               c.shape);
       finish(twin, y.reference(), Twin.reference(addend), slope);
       twin.assertSame(ROUNDED_ONCE, y);
+    }
+  }
+
+  static Stream<Case> tails() {
+    return Stream.of(
+        // a block has all channels
+        of(1, 8, 16, 24, 32, 32),
+        of(2, 5, 7, 9, 24, 24),
+        of(1, 3, 5, 4, 48, 16),
+        // the last block of a tile gets them
+        of(1, 4, 8, 8, 64, 64),
+        of(2, 3, 6, 5, 48, 48),
+        of(1, 5, 9, 4, 24, 40),
+        of(2, 4, 4, 4, 128, 128),
+        of(1, 2, 5, 5, 256, 256));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("tails")
+  void aTailIsAConvolutionOfTheSameValues(Case c) {
+    int channels = c.shape.outChannels();
+    try (Twin twin = new Twin(DType.BFLOAT16)) {
+      Pair x = twin.activations(c.inputs());
+      Pair weight = roundWeights(twin, c.weights());
+      Epilogue epilogue =
+          new Epilogue(
+              twin.parameters(channels).device(), twin.activations(c.outputs()).device(), 0.01);
+      Pair tailWeight = roundWeights(twin, (long) channels * channels);
+      Pair bias = twin.parameters(channels);
+      Pair skip = twin.activations(c.outputs(), 0, 20);
+      Tail tail = new Tail(tailWeight.device(), bias.device(), skip.device());
+      TensorConvolutions tensor = tensor(twin);
+      Product fused = product(x, weight, epilogue, tail, twin.room(c.outputs()), c);
+      for (Tiling tiling : tensor.tilings(fused)) {
+        Product plain = product(x, weight, epilogue, null, twin.room(c.outputs()), c);
+        tensor.tiled(plain, tiling);
+        tensor.tiled(fused, tiling);
+        assertThat(twin.device().download(fused.y()))
+            .as("%s", tiling)
+            .containsExactly(tail(twin, plain.y(), tailWeight, bias, skip, channels));
+      }
+    }
+  }
+
+  private static Product product(
+      Pair x, Pair weight, Epilogue epilogue, @Nullable Tail tail, Pair y, Case c) {
+    return new Product(x.device(), weight.device(), epilogue, tail, y.device(), c.grid, c.shape);
+  }
+
+  /** In float, one product added after the other. */
+  private static float[] tail(
+      Twin twin, Buffer z, Pair weight, Pair bias, Pair skip, int channels) {
+    float[] values = twin.device().download(z);
+    float[] weights = twin.device().download(weight.device());
+    float[] biases = twin.device().download(bias.device());
+    float[] skips = twin.device().download(skip.device());
+    float[] y = new float[values.length];
+    for (int i = 0; i < y.length; i++) {
+      int column = i % channels;
+      float sum = 0;
+      for (int k = 0; k < channels; k++) {
+        sum += values[i - column + k] * weights[column * channels + k];
+      }
+      y[i] = BFloat16.toFloat(BFloat16.fromFloat(sum + biases[column] + skips[i]));
+    }
+    return y;
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("tails")
+  void aTailIsThatOfTheReference(Case c) {
+    int channels = c.shape.outChannels();
+    Convolution pointwise = Convolution.pointwise(channels, channels);
+    try (Twin twin = new Twin(DType.BFLOAT16, false)) {
+      Pair x = twin.activations(c.inputs());
+      Pair weight = roundWeights(twin, c.weights());
+      Pair tailWeight = roundWeights(twin, (long) channels * channels);
+      Pair z = twin.room(c.outputs());
+      Pair y = twin.room(c.outputs());
+      Tail tail = new Tail(tailWeight.device(), null, null);
+      TensorConvolutions tensor = tensor(twin);
+      tensor.forward(x.device(), weight.device(), NOTHING, tail, y.device(), c.grid, c.shape);
+      twin.reference()
+          .convolution(x.reference(), weight.reference(), null, z.reference(), c.grid, c.shape);
+      twin.reference()
+          .convolution(
+              z.reference(), tailWeight.reference(), null, y.reference(), c.grid, pointwise);
+      twin.assertSame(ROUNDED_TWICE, y); // z and y
+    }
+  }
+
+  @Test
+  void tailsAreRefusedWhereThereIsNoRoom() {
+    try (Twin twin = new Twin(DType.BFLOAT16)) {
+      Buffer values = twin.activations(8).device();
+      Buffer y = twin.room(8).device();
+      Grid grid = new Grid(1, Extents.cube(1));
+      Tail tail = new Tail(values, null, values);
+      TensorConvolutions tensor = tensor(twin);
+      Convolution wide = Convolution.same3(256, 256);
+      Convolution wider = Convolution.same3(264, 264);
+      Convolution narrow = Convolution.same3(16, 16);
+      assertThat(tensor.takesTail(values, NOTHING, tail, y, grid, wide)).isTrue();
+      assertThat(tensor.takesTail(values, NOTHING, tail, y, grid, wider)).isFalse();
+      assertThat(tensor.takesTail(values, NOTHING, tail, y, grid, narrow)).isFalse();
+      assertThat(tensor.takesTail(values, NOTHING, tail, values, grid, wide)).isFalse();
+      assertThatThrownBy(() -> tensor.forward(values, values, NOTHING, tail, y, grid, wider))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("cannot have a tail");
     }
   }
 

@@ -13,6 +13,27 @@ interface Convolutions extends Provider {
   /** As {@link org.unetrpp.backend.Backend#convolution}, with what follows it. */
   void forward(Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape);
 
+  /** Whether such a convolution can have such a tail. */
+  default boolean takesTail(
+      Buffer x, Epilogue epilogue, Tail tail, Buffer y, Grid grid, Convolution shape) {
+    return false;
+  }
+
+  /**
+   * As {@link org.unetrpp.backend.Backend#convolution}, with what follows it and a tail behind
+   * that; only where {@link #takesTail} has said so.
+   */
+  default void forward(
+      Buffer x,
+      Buffer weight,
+      Epilogue epilogue,
+      Tail tail,
+      Buffer y,
+      Grid grid,
+      Convolution shape) {
+    throw new IllegalArgumentException(name() + " has no tails");
+  }
+
   /** Whether such a convolution can have a prologue. */
   default boolean takesPrologue(Buffer x, Buffer y, Grid grid, Convolution shape) {
     return false;
@@ -37,6 +58,17 @@ interface Convolutions extends Provider {
       throw new IllegalArgumentException(name() + " has no prologues");
     }
     forward(x, weight, Epilogue.NONE, y, grid, shape);
+    return false;
+  }
+
+  /**
+   * As {@link org.unetrpp.backend.Backend#transposedConvolution}, with a skip added.
+   *
+   * @param skip as {@code y}, which it may be, or none
+   * @return whether it was computed
+   */
+  default boolean upsample(
+      Buffer x, Buffer weight, @Nullable Buffer skip, Buffer y, Grid grid, Convolution shape) {
     return false;
   }
 

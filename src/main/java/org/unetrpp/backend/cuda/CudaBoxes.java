@@ -9,6 +9,7 @@ import org.unetrpp.backend.HeadOutput;
 import org.unetrpp.backend.HeadParameters;
 import org.unetrpp.backend.PairedAttentionParameters;
 import org.unetrpp.backend.PatchEmbeddingParameters;
+import org.unetrpp.backend.Probe;
 import org.unetrpp.backend.ResidualBlockParameters;
 import org.unetrpp.backend.UpsampleParameters;
 import org.unetrpp.backend.cuda.BatchNormKernels.Folded;
@@ -138,16 +139,24 @@ final class CudaBoxes extends ComposedBoxes {
       Buffer hidden = cuda.scopes().allocate(y.dtype(), y.elements());
       Epilogue activated = new Epilogue(first.bias(), null, slope);
       convolutions.forward(x, first.weight(), activated, hidden, grid, shape);
-      ResidualBlockParameters.Tail tail = p.tail();
-      Buffer z = tail == null ? y : cuda.scopes().allocate(y.dtype(), y.elements());
       Epilogue added = new Epilogue(second.bias(), x, slope);
+      if (p.tail() == null) {
+        convolutions.forward(hidden, second.weight(), added, y, grid, shape);
+        show(p.name(), y, channels);
+        return;
+      }
+      Tail tail = new Tail(p.tail().weight(), p.tail().bias(), skip);
+      if (cuda.probe().equals(Probe.NONE)
+          && convolutions.takesTail(hidden, added, tail, y, grid, shape)) {
+        convolutions.forward(hidden, second.weight(), added, tail, y, grid, shape);
+        return;
+      }
+      Buffer z = cuda.scopes().allocate(y.dtype(), y.elements());
       convolutions.forward(hidden, second.weight(), added, z, grid, shape);
       show(p.name(), z, channels);
-      if (tail != null) {
-        Epilogue last = new Epilogue(tail.bias(), skip, 1);
-        Convolution pointwise = Convolution.pointwise(channels, channels);
-        convolutions.forward(z, tail.weight(), last, y, grid, pointwise);
-      }
+      Epilogue last = new Epilogue(tail.bias(), tail.skip(), 1);
+      Convolution pointwise = Convolution.pointwise(channels, channels);
+      convolutions.forward(z, tail.weight(), last, y, grid, pointwise);
     }
   }
 
@@ -220,7 +229,9 @@ final class CudaBoxes extends ComposedBoxes {
   @Override
   public void upsample(Buffer x, UpsampleParameters p, Buffer skip, Buffer y, Grid grid) {
     Convolution shape = Convolution.patches(p.inChannels(), p.outChannels(), p.stride());
-    cuda.transposedConvolution().forward(x, p.weight(), skip, y, grid, shape);
+    if (!cuda.convolutions().upsample(x, p.weight(), skip, y, grid, shape)) {
+      cuda.transposedConvolution().forward(x, p.weight(), skip, y, grid, shape);
+    }
   }
 
   @Override

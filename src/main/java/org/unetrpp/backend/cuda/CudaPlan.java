@@ -12,9 +12,9 @@ import org.unetrpp.memory.PlacedAllocator;
 
 /**
  * A computation as one graph of the device. It runs once as ever, so that kernels are loaded,
- * libraries have chosen their ways and weights are packed, and it is known how long what it
- * allocates lives; then it is recorded, with everything at its place in one piece of memory. It is
- * recorded anew when a weight has changed that a pack was made of.
+ * providers have been tried and chosen and weights are packed, and once more, so that it is known
+ * how long what it allocates lives; then it is recorded, with everything at its place in one piece
+ * of memory. It is recorded anew when a weight has changed that a pack was made of.
  */
 final class CudaPlan implements Plan {
   private final CudaContext context;
@@ -36,6 +36,7 @@ final class CudaPlan implements Plan {
     this.context = context;
     this.memory = memory;
     this.computation = computation;
+    memory.allocating(memory.results(), this::compute); // trials allocate, too
     Lifetimes lifetimes = new Lifetimes(memory.results());
     memory.allocating(lifetimes, () -> context.branches().planned(this::compute));
     context.driver().synchronize(context.stream());

@@ -27,12 +27,37 @@ final class MeasuredConvolutions implements Convolutions {
   @Override
   public void forward(
       Buffer x, Buffer weight, Epilogue epilogue, Buffer y, Grid grid, Convolution shape) {
-    Buffer addend = epilogue.addend();
-    Convolutions provider =
-        addend == null || addend.address() % ALIGNMENT == 0
-            ? provider(Direction.FORWARD, x, y, grid, shape)
-            : choice.own();
-    provider.forward(x, weight, epilogue, y, grid, shape);
+    provider(x, epilogue, y, grid, shape).forward(x, weight, epilogue, y, grid, shape);
+  }
+
+  @Override
+  public boolean takesTail(
+      Buffer x, Epilogue epilogue, Tail tail, Buffer y, Grid grid, Convolution shape) {
+    return isAligned(tail.skip())
+        && provider(x, epilogue, y, grid, shape).takesTail(x, epilogue, tail, y, grid, shape);
+  }
+
+  @Override
+  public void forward(
+      Buffer x,
+      Buffer weight,
+      Epilogue epilogue,
+      Tail tail,
+      Buffer y,
+      Grid grid,
+      Convolution shape) {
+    provider(x, epilogue, y, grid, shape).forward(x, weight, epilogue, tail, y, grid, shape);
+  }
+
+  private Convolutions provider(
+      Buffer x, Epilogue epilogue, Buffer y, Grid grid, Convolution shape) {
+    return isAligned(epilogue.addend())
+        ? provider(Direction.FORWARD, x, y, grid, shape)
+        : choice.own();
+  }
+
+  private static boolean isAligned(@Nullable Buffer buffer) {
+    return buffer == null || buffer.address() % ALIGNMENT == 0;
   }
 
   @Override
@@ -53,6 +78,17 @@ final class MeasuredConvolutions implements Convolutions {
         .forward(x, prologue, weight, statistics, y, grid, shape);
   }
 
+  /** By the provider that is chosen for what is the same: a gradient with respect to y. */
+  @Override
+  public boolean upsample(
+      Buffer x, Buffer weight, @Nullable Buffer skip, Buffer y, Grid grid, Convolution shape) {
+    Convolution transposed =
+        Convolution.patches(shape.outChannels(), shape.inChannels(), shape.kernel());
+    return isAligned(skip)
+        && provider(Direction.BACKWARD_DATA, y, x, grid.times(shape.kernel()), transposed)
+            .upsample(x, weight, skip, y, grid, shape);
+  }
+
   @Override
   public void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
     provider(Direction.BACKWARD_DATA, dx, dy, grid, shape)
@@ -68,7 +104,7 @@ final class MeasuredConvolutions implements Convolutions {
 
   private Convolutions provider(
       Direction direction, Buffer x, Buffer y, Grid grid, Convolution shape) {
-    if (x.dtype() != y.dtype() || (x.address() | y.address()) % ALIGNMENT != 0) {
+    if (x.dtype() != y.dtype() || !isAligned(x) || !isAligned(y)) {
       return choice.own();
     }
     return choice.of(new ConvolutionWork(direction, x.dtype(), precision, grid, shape));
