@@ -49,7 +49,7 @@
 //          formula over threads, tiles and groups of tiles, in fixed order.
 // Launcher org.unetrpp.backend.cuda.OwnConvolutions, PackedWeights
 #include "convolution.cuh"
-#include "normalization.cuh"
+#include "statistics.cuh"
 
 namespace {
 
@@ -66,41 +66,6 @@ struct Geometry {
 };
 
 // ---- moments of y ------------------------------------------------------------------------------
-
-/// What a convolution makes besides y for the group normalization behind it. Every block leaves the
-/// moments of its tile; the last block to come of a group of tiles merges theirs, to the place of
-/// the first; the last block of an item makes the coefficients of them.
-struct Statistics {
-  Moments* moments;      // (items, tiles, channels), or null where nothing is asked for
-  const float* gamma;    // of each channel, or null
-  float2* coefficients;  // (items, channels) of (mean, rstd * gamma)
-  unsigned* tickets;     // of each item, then of each group of each tile of channels of each item
-  int tiles;             // of voxels of an item
-  int group;             // tiles of a group
-  int width;             // channels that are normalized together
-  float epsilon;
-};
-
-/// Merges the moments of count tiles, a stride apart; the first kColumns threads get those of a
-/// channel each, if it is there.
-template <int kColumns>
-__device__ __forceinline__ Moments merge_tiles(const Moments* from, int count, long long stride,
-                                               bool is_there, Moments* scratch) {
-  constexpr int kLanes = kThreads / kColumns;
-  const int column = threadIdx.x % kColumns;
-  const int lane = threadIdx.x / kColumns;
-  Moments total = {};
-  if (is_there) {
-    for (int tile = lane; tile < count; tile += kLanes) total.add(from[tile * stride + column]);
-  }
-  scratch[threadIdx.x] = total;
-  __syncthreads();
-  if (lane == 0) {
-    for (int other = 1; other < kLanes; other++) total.add(scratch[other * kColumns + column]);
-  }
-  __syncthreads();  // scratch may be used again
-  return total;
-}
 
 /// Takes the moments of what a block has stored of kColumns channels: of each thread the first rows
 /// of kRun voxels x 4 channels, the quad of thread % (kColumns / 4). All threads must call it.
@@ -136,48 +101,7 @@ __device__ __forceinline__ void take_moments(const float (&values)[kRun][4], int
     if (lane < kQuads) scratch[thread / kWarpSize * kColumns + lane * 4 + j] = own;
   }
   __syncthreads();
-  const int item = blockIdx.x / statistics.tiles;
-  const int tile = blockIdx.x - item * statistics.tiles;
-  const bool is_there = first_column + thread % kColumns < channels;
-  const bool stores = is_there && thread < kColumns;
-  Moments* const of_item =
-      statistics.moments + static_cast<long long>(item) * statistics.tiles * channels;
-  Moments total = {};
-  if (stores) {
-    for (int warp = 0; warp < kThreads / kWarpSize; warp++) {
-      total.add(scratch[warp * kColumns + thread]);
-    }
-    of_item[static_cast<long long>(tile) * channels + first_column + thread] = total;
-  }
-
-  const int groups = (statistics.tiles + statistics.group - 1) / statistics.group;
-  const int own_group = tile / statistics.group;
-  const int first_tile = own_group * statistics.group;
-  const int members = min(statistics.group, statistics.tiles - first_tile);
-  unsigned* const group_tickets = statistics.tickets + gridDim.x / statistics.tiles +
-                                  (item * gridDim.y + blockIdx.y) * groups;
-  if (!comes_last(group_tickets + own_group, members)) return;
-  Moments* const of_group = of_item + static_cast<long long>(first_tile) * channels + first_column;
-  total = merge_tiles<kColumns>(of_group, members, channels, is_there, scratch);
-  if (stores) of_group[thread] = total;
-
-  if (!comes_last(statistics.tickets + item, gridDim.y * groups)) return;
-  for (int first = 0; first < channels; first += kColumns) {
-    const bool has_channel = first + thread % kColumns < channels;
-    total = merge_tiles<kColumns>(of_item + first, groups,
-                                  static_cast<long long>(statistics.group) * channels, has_channel,
-                                  scratch);
-    if (has_channel && thread < kColumns) of_item[first + thread] = total;
-  }
-  __syncthreads();
-  for (int c = thread; c < channels; c += kThreads) {
-    const int first = c / statistics.width * statistics.width;
-    total = {};
-    for (int i = 0; i < statistics.width; i++) total.add(of_item[first + i]);
-    const float rstd = rsqrtf(total.squares / total.count + statistics.epsilon);
-    statistics.coefficients[static_cast<long long>(item) * channels + c] = make_float2(
-        total.mean, statistics.gamma == nullptr ? rstd : rstd * statistics.gamma[c]);
-  }
+  leave_moments<kThreads, kColumns>(scratch, first_column, channels, statistics);
 }
 
 // ---- y and dx of 3x3x3 ------------------------------------------------------------------------
@@ -724,15 +648,6 @@ __device__ void backward_weights_gather(const T* __restrict__ x, const T* __rest
 }
 
 }  // namespace
-
-#define STATISTICS_PARAMETERS                                                               \
-  Moments *moments, const float *gamma, float2 *coefficients, unsigned *statistics_tickets, \
-      int tiles_of_item, int group, int width_of_norm, float epsilon
-#define STATISTICS                                                                          \
-  {                                                                                         \
-    moments, gamma, coefficients, statistics_tickets, tiles_of_item, group, width_of_norm,  \
-        epsilon                                                                             \
-  }
 
 #define FORWARD_TILED(size, tile_depth, tile_height, tile_width, columns, suffix, T)            \
   ENTRY_BLOCKS(convolution_forward_tiled_##size##_##suffix, 128, 4, const T* x,                 \

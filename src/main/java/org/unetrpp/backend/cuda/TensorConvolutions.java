@@ -1,6 +1,5 @@
 package org.unetrpp.backend.cuda;
 
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
@@ -11,8 +10,9 @@ import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
 
 /**
- * Convolutions in bfloat16 by {@code kernels/tensor_convolution.cu}: of 3x3x3 kernels, forward and
- * the gradient with respect to x. Activations must be aligned to 16 bytes.
+ * Convolutions in bfloat16 by {@code kernels/tensor_convolution.cu}, and of few channels by {@link
+ * NarrowConvolutions}: of 3x3x3 kernels, forward and the gradient with respect to x. Activations
+ * must be aligned to 16 bytes.
  */
 final class TensorConvolutions implements Convolutions, Library<Convolutions, ConvolutionWork> {
   static final String NAME = "tensor";
@@ -23,18 +23,11 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
   private static final String FILE = "tensor_convolution";
   private static final int BFLOAT16_MAJOR = 8; // compute capability that bfloat16 begins with
   private static final int COPIED_CHANNELS = 8; // 16 bytes
-  private static final int TAPS = 27;
-  private static final int CHUNK = 16; // channels of x that a product sums over
-  private static final int PAIR = 16; // channels of y of two neighboring products
-  private static final int PACK_THREADS = 256;
+  private static final int CHUNK = TensorWeights.CHUNK;
+  private static final int PAIR = TensorWeights.PAIR;
   private static final int MERGE_THREADS = 256;
   private static final int MERGED_VALUES = 4; // of a thread
   private static final long ALIGNMENT = 16;
-
-  private static final int NARROW_CHANNELS = 32; // of y, at most: x is read for each 16 of them
-  private static final int NARROW_THREADS = 256;
-  private static final int NARROW_HEIGHT = 12;
-  private static final int NARROW_WIDTH = 32;
 
   private static final int THREADS = 128;
   private static final int COLUMNS = 32;
@@ -95,19 +88,15 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
     }
   }
 
-  /** The order of packed weights. */
-  private record Order(int rows, int columns, int pairs, boolean backward) {
-    long elements() {
-      long padded = Math.ceilDiv(columns, PAIR * pairs) * (long) PAIR * pairs;
-      return TAPS * padded * Math.ceilDiv(rows, CHUNK) * CHUNK;
-    }
-  }
-
   private final CudaContext context;
+  private final NarrowConvolutions narrow;
+  private final TensorWeights weights;
   private final int multiprocessors;
 
   TensorConvolutions(CudaContext context) {
     this.context = context;
+    narrow = new NarrowConvolutions(context);
+    weights = new TensorWeights(context);
     multiprocessors = context.driver().device().multiprocessors();
   }
 
@@ -149,6 +138,35 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
   }
 
   @Override
+  public boolean takesPrologue(Buffer x, Buffer y, Grid grid, Convolution shape) {
+    return NarrowConvolutions.take(shape.inChannels(), shape.outChannels());
+  }
+
+  @Override
+  public boolean forward(
+      Buffer x,
+      @Nullable Prologue prologue,
+      Buffer weight,
+      GroupStatistics statistics,
+      Buffer y,
+      Grid grid,
+      Convolution shape) {
+    if (!NarrowConvolutions.take(shape.inChannels(), shape.outChannels())) {
+      return Convolutions.super.forward(x, prologue, weight, statistics, y, grid, shape);
+    }
+    requireAligned(x);
+    requireAligned(y);
+    narrow.measured(
+        x,
+        prologue,
+        weight,
+        statistics,
+        y,
+        new NarrowConvolutions.Shape(grid, shape.inChannels(), shape.outChannels(), false));
+    return true;
+  }
+
+  @Override
   public void backwardData(Buffer dy, Buffer weight, Buffer dx, Grid grid, Convolution shape) {
     run(
         new Product(
@@ -167,8 +185,14 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
     if (p.epilogue().addend() != null) {
       requireAligned(p.epilogue().addend());
     }
-    if (p.inChannels() <= CHUNK && p.outChannels() <= NARROW_CHANNELS) {
-      narrow(p);
+    if (NarrowConvolutions.take(p.inChannels(), p.outChannels())) {
+      narrow.forward(
+          p.x(),
+          p.weight(),
+          p.epilogue(),
+          p.y(),
+          new NarrowConvolutions.Shape(
+              p.grid(), p.inChannels(), p.outChannels(), p.backward()));
     } else {
       tiled(p);
     }
@@ -182,57 +206,16 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
     }
   }
 
-  private void narrow(Product p) {
-    Extents extents = p.grid().extents();
-    int groups = Math.ceilDiv(p.outChannels(), PAIR);
-    int depth = depthOfBlock(groups * narrowTiles(p, extents.depth()), extents.depth());
-    long packed = packed(p, 1);
-    context.launch(
-        FILE,
-        CudaContext.entry("tensor_convolution_narrow", p.x()),
-        LaunchGeometry.blocks(1, NARROW_THREADS)
-            .grid(Math.toIntExact(narrowTiles(p, depth)), groups, 1),
-        context
-            .arguments(p.x())
-            .longs(packed)
-            .buffers(p.y(), p.epilogue().bias(), p.epilogue().addend())
-            .floats((float) p.epilogue().slope())
-            .ints(extents.toArray())
-            .ints(p.inChannels(), p.outChannels(), depth));
-  }
-
-  private static long narrowTiles(Product p, int depth) {
-    Extents tile = new Extents(depth, NARROW_HEIGHT, NARROW_WIDTH);
-    return p.grid().batch() * p.grid().extents().tiles(tile);
-  }
-
-  /**
-   * Planes of y that a block computes, so that all are done soonest: a multiprocessor has one block
-   * at a time, which reads two planes more.
-   *
-   * @param columns of whole depth
-   */
-  private int depthOfBlock(long columns, int depth) {
-    int best = depth;
-    long least = Long.MAX_VALUE;
-    for (int parts = 1; parts <= depth; parts++) {
-      int each = Math.ceilDiv(depth, parts);
-      long blocks = columns * Math.ceilDiv(depth, each);
-      long planes = Math.ceilDiv(blocks, multiprocessors) * (each + 2L);
-      if (planes < least) {
-        best = each;
-        least = planes;
-      }
-    }
-    return best;
-  }
-
   private void tiled(Product p) {
     Tile tile =
         Tile.LARGE.cost(p, multiprocessors) <= Tile.SMALL.cost(p, multiprocessors)
             ? Tile.LARGE
             : Tile.SMALL;
-    long packed = packed(p, COLUMNS / PAIR);
+    long packed =
+        weights.packed(
+            p.weight(),
+            new TensorWeights.Order(
+                p.inChannels(), p.outChannels(), COLUMNS / PAIR, p.backward()));
     Splits splits = Splits.of(tile.blocks(p), p.chunks(), multiprocessors, Long.MAX_VALUE);
     try (var _ = context.scopes().open()) {
       Buffer partials =
@@ -266,34 +249,6 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
                 .ints(splits.count(), p.outChannels()));
       }
     }
-  }
-
-  /**
-   * Device address of the packed weights.
-   *
-   * @param pairs times 16 channels of y that a block computes
-   */
-  private long packed(Product p, int pairs) {
-    Order order = new Order(p.inChannels(), p.outChannels(), pairs, p.backward());
-    return context
-        .packs()
-        .get(
-            order,
-            List.of(p.weight()),
-            order.elements() * DType.BFLOAT16.bytes(),
-            address -> pack(p.weight(), order, address));
-  }
-
-  private void pack(Buffer weight, Order order, long address) {
-    context.launch(
-        FILE,
-        "tensor_convolution_pack",
-        LaunchGeometry.threadEach(order.elements(), PACK_THREADS),
-        context
-            .arguments(weight)
-            .longs(address, order.elements())
-            .ints(order.rows(), order.columns(), order.pairs())
-            .ints(order.backward() ? 0 : 1, order.backward() ? 1 : 0));
   }
 
   @Override
