@@ -95,6 +95,34 @@ __device__ __forceinline__ void load_matrices_transposed(unsigned (&matrices)[4]
                : "memory");
 }
 
+/// Two values as bfloat16 in one register, rounded to the nearest, the first in the lower half.
+__device__ __forceinline__ unsigned pack_two(float lower, float upper) {
+#if __CUDA_ARCH__ >= 800
+  unsigned pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(upper), "f"(lower));
+  return pair;
+#else
+  return from_float<bfloat16>(lower).bits |
+         static_cast<unsigned>(from_float<bfloat16>(upper).bits) << 16;
+#endif
+}
+
+/// Begins to copy 4 or 8 bytes from global to shared memory, as copy_16_bytes.
+template <int kBytes>
+__device__ __forceinline__ void copy_few_bytes(void* to_shared, const void* from, bool is_there) {
+  static_assert(kBytes == 4 || kBytes == 8, "what is copied at once");
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;"
+               :
+               : "r"(shared_address(to_shared)), "l"(__cvta_generic_to_global(from)), "n"(kBytes),
+                 "r"(is_there ? kBytes : 0)
+               : "memory");
+#else
+  const unsigned* const words = static_cast<const unsigned*>(from);
+  for (int i = 0; i < kBytes / 4; i++) static_cast<unsigned*>(to_shared)[i] = is_there ? words[i] : 0;
+#endif
+}
+
 /// Begins to copy 16 bytes from global to shared memory; zeros, if they are not there, and then
 /// from is not read but must be an address of global memory. Both are multiples of 16.
 __device__ __forceinline__ void copy_16_bytes(void* to_shared, const void* from, bool is_there) {
@@ -178,8 +206,18 @@ inline void load_matrices_transposed(unsigned (&matrices)[4], const void* row) {
   }
 }
 
+inline unsigned pack_two(float lower, float upper) {
+  return from_float<bfloat16>(lower).bits |
+         static_cast<unsigned>(from_float<bfloat16>(upper).bits) << 16;
+}
+
+template <int kBytes>
+inline void copy_few_bytes(void* to_shared, const void* from, bool is_there) {
+  emulation::begin_copy(to_shared, is_there ? from : nullptr, kBytes);
+}
+
 inline void copy_16_bytes(void* to_shared, const void* from, bool is_there) {
-  emulation::begin_copy(to_shared, is_there ? from : nullptr);
+  emulation::begin_copy(to_shared, is_there ? from : nullptr, 16);
 }
 
 inline void end_copy_group() { emulation::end_copy_group(); }

@@ -1,9 +1,10 @@
-// Statistics that a kernel takes of what it writes, for the group normalization behind it.
+// What a convolution makes besides y for the group normalization behind it: moments of each tile of
+// voxels, merged by the last blocks to come, in fixed order.
 #pragma once
 
 #include "normalization.cuh"
 
-constexpr int kStatisticsThreads = 128;  // of a block
+constexpr int kStatisticsThreads = 128;  // of a block that takes moments of runs
 
 /// What a convolution makes besides y for the group normalization behind it. Every block leaves the
 /// moments of its tile; the last block to come of a group of tiles merges theirs, to the place of
@@ -21,10 +22,10 @@ struct Statistics {
 
 /// Merges the moments of count tiles, a stride apart; the first kColumns threads get those of a
 /// channel each, if it is there.
-template <int kColumns>
+template <int kThreads, int kColumns>
 __device__ __forceinline__ Moments merge_tiles(const Moments* from, int count, long long stride,
                                                bool is_there, Moments* scratch) {
-  constexpr int kLanes = kStatisticsThreads / kColumns;
+  constexpr int kLanes = kThreads / kColumns;
   const int column = threadIdx.x % kColumns;
   const int lane = threadIdx.x / kColumns;
   Moments total = {};
@@ -38,6 +39,61 @@ __device__ __forceinline__ Moments merge_tiles(const Moments* from, int count, l
   }
   __syncthreads();  // scratch may be used again
   return total;
+}
+
+/// Leaves the moments that each warp of a block has of kColumns channels, (warps, kColumns) in
+/// scratch, which has kThreads at least; the last block makes the coefficients. Block (x, y) has
+/// tile x of voxels, counted through the items, and tile y of channels. All threads must call it,
+/// behind a barrier.
+template <int kThreads, int kColumns>
+__device__ __forceinline__ void leave_moments(Moments* scratch, int first_column, int channels,
+                                              const Statistics& statistics) {
+  const int thread = threadIdx.x;
+  const int item = blockIdx.x / statistics.tiles;
+  const int tile = blockIdx.x - item * statistics.tiles;
+  const bool is_there = first_column + thread % kColumns < channels;
+  const bool stores = is_there && thread < kColumns;
+  Moments* const of_item =
+      statistics.moments + static_cast<long long>(item) * statistics.tiles * channels;
+  Moments total = {};
+  if (stores) {
+    for (int warp = 0; warp < kThreads / kWarpSize; warp++) {
+      total.add(scratch[warp * kColumns + thread]);
+    }
+    of_item[static_cast<long long>(tile) * channels + first_column + thread] = total;
+  }
+
+  const int groups = (statistics.tiles + statistics.group - 1) / statistics.group;
+  const int own_group = tile / statistics.group;
+  if (statistics.group > 1) {
+    const int first_tile = own_group * statistics.group;
+    const int members = min(statistics.group, statistics.tiles - first_tile);
+    unsigned* const group_tickets = statistics.tickets + gridDim.x / statistics.tiles +
+                                    (item * gridDim.y + blockIdx.y) * groups;
+    if (!comes_last(group_tickets + own_group, members)) return;
+    Moments* const of_group =
+        of_item + static_cast<long long>(first_tile) * channels + first_column;
+    total = merge_tiles<kThreads, kColumns>(of_group, members, channels, is_there, scratch);
+    if (stores) of_group[thread] = total;
+  }
+
+  if (!comes_last(statistics.tickets + item, gridDim.y * groups)) return;
+  for (int first = 0; first < channels; first += kColumns) {
+    const bool has_channel = first + thread % kColumns < channels;
+    total = merge_tiles<kThreads, kColumns>(of_item + first, groups,
+                                            static_cast<long long>(statistics.group) * channels,
+                                            has_channel, scratch);
+    if (has_channel && thread < kColumns) of_item[first + thread] = total;
+  }
+  __syncthreads();
+  for (int c = thread; c < channels; c += kThreads) {
+    const int first = c / statistics.width * statistics.width;
+    total = {};
+    for (int i = 0; i < statistics.width; i++) total.add(of_item[first + i]);
+    const float rstd = rsqrtf(total.squares / total.count + statistics.epsilon);
+    statistics.coefficients[static_cast<long long>(item) * channels + c] = make_float2(
+        total.mean, statistics.gamma == nullptr ? rstd : rstd * statistics.gamma[c]);
+  }
 }
 
 /// Takes the moments of what a block has stored of kColumns channels: of each thread the first rows
@@ -74,51 +130,7 @@ __device__ __forceinline__ void take_moments(const float (&values)[kRun][4], int
     if (lane < kQuads) scratch[thread / kWarpSize * kColumns + lane * 4 + j] = own;
   }
   __syncthreads();
-  const int item = blockIdx.x / statistics.tiles;
-  const int tile = blockIdx.x - item * statistics.tiles;
-  const bool is_there = first_column + thread % kColumns < channels;
-  const bool stores = is_there && thread < kColumns;
-  Moments* const of_item =
-      statistics.moments + static_cast<long long>(item) * statistics.tiles * channels;
-  Moments total = {};
-  if (stores) {
-    for (int warp = 0; warp < kStatisticsThreads / kWarpSize; warp++) {
-      total.add(scratch[warp * kColumns + thread]);
-    }
-    of_item[static_cast<long long>(tile) * channels + first_column + thread] = total;
-  }
-
-  const int groups = (statistics.tiles + statistics.group - 1) / statistics.group;
-  const int own_group = tile / statistics.group;
-  if (statistics.group > 1) {
-    const int first_tile = own_group * statistics.group;
-    const int members = min(statistics.group, statistics.tiles - first_tile);
-    unsigned* const group_tickets = statistics.tickets + gridDim.x / statistics.tiles +
-                                    (item * gridDim.y + blockIdx.y) * groups;
-    if (!comes_last(group_tickets + own_group, members)) return;
-    Moments* const of_group =
-        of_item + static_cast<long long>(first_tile) * channels + first_column;
-    total = merge_tiles<kColumns>(of_group, members, channels, is_there, scratch);
-    if (stores) of_group[thread] = total;
-  }
-
-  if (!comes_last(statistics.tickets + item, gridDim.y * groups)) return;
-  for (int first = 0; first < channels; first += kColumns) {
-    const bool has_channel = first + thread % kColumns < channels;
-    total = merge_tiles<kColumns>(of_item + first, groups,
-                                  static_cast<long long>(statistics.group) * channels, has_channel,
-                                  scratch);
-    if (has_channel && thread < kColumns) of_item[first + thread] = total;
-  }
-  __syncthreads();
-  for (int c = thread; c < channels; c += kStatisticsThreads) {
-    const int first = c / statistics.width * statistics.width;
-    total = {};
-    for (int i = 0; i < statistics.width; i++) total.add(of_item[first + i]);
-    const float rstd = rsqrtf(total.squares / total.count + statistics.epsilon);
-    statistics.coefficients[static_cast<long long>(item) * channels + c] = make_float2(
-        total.mean, statistics.gamma == nullptr ? rstd : rstd * statistics.gamma[c]);
-  }
+  leave_moments<kStatisticsThreads, kColumns>(scratch, first_column, channels, statistics);
 }
 
 // The parameters of an entry point that takes statistics, and these as one value.

@@ -139,11 +139,12 @@ struct Warp {
   unsigned arrived, live, generation;
 };
 
-/// Copies of 16 bytes that a thread has begun and not waited for.
+/// Copies that a thread has begun and not waited for.
 struct Copies {
   struct Copy {
     void* to;
     const void* from;  // null for zeros
+    unsigned bytes;    // 4, 8 or 16, which addresses are multiples of
     unsigned group;
   };
   Copy* begun;
@@ -370,18 +371,21 @@ inline Given<T> exchange_all(const T& value) {
 }
 
 inline void carry_out(const Copies::Copy& copy) {
+  const auto addresses =
+      reinterpret_cast<uintptr_t>(copy.to) | reinterpret_cast<uintptr_t>(copy.from);
+  if (addresses % copy.bytes != 0) fail("a copy to shared memory that is not aligned");
   if (copy.from == nullptr) {
-    *static_cast<uint4*>(copy.to) = make_uint4(0, 0, 0, 0);
+    memset(copy.to, 0, copy.bytes);
   } else {
-    *static_cast<uint4*>(copy.to) = *static_cast<const uint4*>(copy.from);
+    memcpy(copy.to, copy.from, copy.bytes);
   }
 }
 
-/// Begins a copy of 16 bytes, or of zeros from nowhere.
-inline void begin_copy(void* to, const void* from) {
+/// Begins a copy, or one of zeros from nowhere.
+inline void begin_copy(void* to, const void* from, unsigned bytes) {
   Block* b = place.block;
   Copies& copies = b->copies[b->current];
-  const Copies::Copy copy = {to, from, copies.group};
+  const Copies::Copy copy = {to, from, bytes, copies.group};
   if (!b->backwards) {
     carry_out(copy);
     return;

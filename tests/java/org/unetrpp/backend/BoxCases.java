@@ -31,6 +31,7 @@ final class BoxCases {
     all.residualBlocks();
     all.upsamplings();
     all.heads();
+    all.fullResolutions();
     return all.cases;
   }
 
@@ -289,5 +290,65 @@ final class BoxCases {
           boxes.head(v.activations(grid.rows() * in), parameters, output, y, grid);
           return y;
         });
+  }
+
+  private void fullResolutions() {
+    for (HeadOutput output : HeadOutput.values()) {
+      fullResolution(1, 16, 32, 14, new Extents(2, 4, 4), 1, new Extents(2, 4, 9), output);
+      fullResolution(4, 16, 32, 4, Extents.cube(4), 2, new Extents(1, 3, 2), output);
+    }
+    fullResolution(
+        1, 16, 32, 2, new Extents(1, 4, 4), 2, new Extents(3, 1, 2), HeadOutput.LOGITS);
+    fullResolution(3, 5, 6, 3, new Extents(1, 2, 3), 1, new Extents(2, 3, 2), HeadOutput.LOGITS);
+  }
+
+  private void fullResolution(
+      int image,
+      int width,
+      int features,
+      int classes,
+      Extents stride,
+      int batch,
+      Extents coarse,
+      HeadOutput output) {
+    Grid grid = new Grid(batch, coarse).times(stride);
+    add(
+        "full resolution, %d over %d to %d channels, %d of %s, %s"
+            .formatted(image, width, classes, batch, grid.extents(), output),
+        (boxes, v) -> {
+          FullResolutionParameters parameters =
+              new FullResolutionParameters(
+                  "decoder2",
+                  instanceNorm(v, "encoder1", image, width),
+                  new UpsampleParameters(
+                      "up",
+                      features,
+                      width,
+                      stride,
+                      v.parameters(stride.voxels() * features * width, 0, 0.2)),
+                  instanceNorm(v, "decoder2.decoder_block.0", width, width),
+                  new HeadParameters(
+                      "out1",
+                      width,
+                      classes,
+                      v.parameters((long) classes * width, 0, 0.5),
+                      v.parameters(classes)));
+          Buffer x = v.activations(grid.rows() * image);
+          Buffer ofDecoder = v.activations(batch * coarse.voxels() * features);
+          return boxes.fullResolution(x, parameters, grid).finish(ofDecoder, output);
+        });
+  }
+
+  private static ResidualBlockParameters instanceNorm(Values v, String name, int in, int out) {
+    return new ResidualBlockParameters(
+        name,
+        in,
+        out,
+        kernel3(v, in, out),
+        new ChannelNorm.Instance(),
+        kernel3(v, out, out),
+        new ChannelNorm.Instance(),
+        in == out ? null : v.parameters((long) in * out),
+        null);
   }
 }

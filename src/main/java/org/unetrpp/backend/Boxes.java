@@ -69,4 +69,13 @@ public interface Boxes {
    * @param y (B, K, D, H, W): classes first, as the public interface has them
    */
   void head(Buffer x, HeadParameters parameters, HeadOutput output, Buffer y, Grid grid);
+
+  /**
+   * Begins the path at full resolution with what needs only the image. It may be computed beside
+   * what is called before the path is finished; {@code x} and the innermost scope must live that
+   * long.
+   *
+   * @param x (B, D, H, W, C)
+   */
+  FullResolution fullResolution(Buffer x, FullResolutionParameters parameters, Grid grid);
 }

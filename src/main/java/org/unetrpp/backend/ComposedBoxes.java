@@ -4,6 +4,7 @@ import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.PairedAttentionParameters.Concatenation;
 import org.unetrpp.backend.PairedAttentionParameters.Projection;
 import org.unetrpp.memory.Buffer;
+import org.unetrpp.memory.MemoryScope;
 
 /**
  * Every box from a backend's primitives, step by step as the published code has it, each step shown
@@ -291,6 +292,45 @@ public class ComposedBoxes implements Boxes {
         backend.softmax(classes, classes, p.classes());
       }
       backend.channelsFirst(classes, y, grid, p.classes());
+    }
+  }
+
+  /** Begins nothing: the tensors of this path, the largest, live shortest if it runs last. */
+  @Override
+  public FullResolution fullResolution(Buffer x, FullResolutionParameters p, Grid grid) {
+    return (features, output) -> {
+      Buffer decoded = decodedFeatures(x, p, features, grid);
+      Buffer y = allocate(grid.rows() * p.head().classes());
+      head(decoded, p.head(), output, y, grid);
+      return y;
+    };
+  }
+
+  /** What the head reads, (B, D, H, W, F). */
+  private Buffer decodedFeatures(
+      Buffer x, FullResolutionParameters p, Buffer features, Grid grid) {
+    try (MemoryScope scope = backend.scopes().open()) {
+      Buffer sum = upsampledSum(x, p, features, grid);
+      Buffer y = allocate(sum.elements());
+      residualBlock(sum, p.decoder(), null, y, grid);
+      show(p.decoder().name(), y, p.decoder().outChannels());
+      show(p.name(), y, p.decoder().outChannels());
+      scope.keep(y);
+      return y;
+    }
+  }
+
+  /** The block on the image, added to the upsampled features. */
+  private Buffer upsampledSum(Buffer x, FullResolutionParameters p, Buffer features, Grid grid) {
+    int channels = p.encoder().outChannels();
+    try (MemoryScope scope = backend.scopes().open()) {
+      Buffer skip = allocate(grid.rows() * channels);
+      residualBlock(x, p.encoder(), null, skip, grid);
+      show(p.encoder().name(), skip, channels);
+      Buffer sum = allocate(skip.elements());
+      upsample(features, p.upsampling(), skip, sum, grid.dividedBy(p.upsampling().stride()));
+      scope.keep(sum);
+      return sum;
     }
   }
 

@@ -40,7 +40,8 @@ record Head(HeadParameters parameters, @Nullable HeadParameters gradients) {
         : shown(TrainableBoxes.head(x, parameters, gradients));
   }
 
-  private Tensor shown(Tensor y) {
+  /** Logits or probabilities, shown to the probe. */
+  Tensor shown(Tensor y) {
     Shown.showLogits(parameters.name(), y);
     return y;
   }

@@ -5,11 +5,13 @@ import java.util.List;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
+import org.unetrpp.backend.FullResolutionParameters;
 import org.unetrpp.backend.HeadOutput;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.nn.Module;
 import org.unetrpp.nn.Parameters;
 import org.unetrpp.ops.NetworkBoxes;
+import org.unetrpp.ops.NetworkBoxes.FullResolutionPath;
 import org.unetrpp.tensor.Shape;
 import org.unetrpp.tensor.Tensor;
 
@@ -171,8 +173,9 @@ public final class UnetrPlusPlus {
         backend,
         () -> {
           Tensor x = channelsLast(image);
+          FullResolutionPath path = fullResolutionPath(x);
           Tensor features = keepingOnly(() -> decode(encode(x)).getLast());
-          return out1.forward(fullResolution(x, features), output);
+          return out1.shown(path.finish(features, output));
         });
   }
 
@@ -189,6 +192,12 @@ public final class UnetrPlusPlus {
       throw new IllegalStateException("the network has no deep supervision heads");
     }
     Tensor x = channelsLast(image);
+    if (training == null) {
+      FullResolutionPath path = fullResolutionPath(x);
+      List<Tensor> features = decode(encode(x));
+      Tensor logits = out1.shown(path.finish(features.get(2), HeadOutput.LOGITS));
+      return List.of(logits, out2.logits(features.get(2)), out3.logits(features.get(1)));
+    }
     List<Tensor> features = decode(encode(x));
     Tensor full = fullResolution(x, features.get(2));
     return List.of(out1.logits(full), out2.logits(features.get(2)), out3.logits(features.get(1)));
@@ -233,16 +242,24 @@ public final class UnetrPlusPlus {
     return outputs;
   }
 
+  /** Begins the convolutional path in evaluation: encoder1, decoder2 and the head. */
+  private FullResolutionPath fullResolutionPath(Tensor x) {
+    return NetworkBoxes.fullResolution(
+        x,
+        new FullResolutionParameters(
+            "decoder2",
+            encoder1.parameters(),
+            decoder2Upsampling.parameters(),
+            decoder2.parameters(),
+            out1.parameters()));
+  }
+
   /**
-   * The convolutional path: encoder1 on the image, added to the upsampled features, decoder2. It
-   * runs last so that its tensors, the largest, live shortest.
+   * The convolutional path in training: encoder1 on the image, added to the upsampled features,
+   * decoder2.
    */
   private Tensor fullResolution(Tensor x, Tensor features) {
-    Tensor y =
-        keepingOnly(() -> {
-          Tensor sum = keepingOnly(() -> decoder2Upsampling.forward(features, encoder1.forward(x)));
-          return decoder2.forward(sum);
-        });
+    Tensor y = decoder2.forward(decoder2Upsampling.forward(features, encoder1.forward(x)));
     Shown.show("decoder2", y);
     return y; // (B, D, H, W, feature size)
   }

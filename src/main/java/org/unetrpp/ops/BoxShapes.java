@@ -85,18 +85,32 @@ final class BoxShapes {
     return new Transition(grid, result);
   }
 
+  /** Requires features that are upsampled to a grid. */
+  static void requireUpsampled(Tensor x, UpsampleParameters parameters, Grid grid) {
+    requireChannels(parameters.name(), x, parameters.inChannels());
+    Grid upsampled = grid(x).times(parameters.stride());
+    if (!upsampled.equals(grid)) {
+      throw new IllegalArgumentException(
+          "%s: features become %d x %s voxels, expected %d x %s"
+              .formatted(
+                  parameters.name(),
+                  upsampled.batch(),
+                  upsampled.extents(),
+                  grid.batch(),
+                  grid.extents()));
+    }
+  }
+
   static Transition head(Tensor x, HeadParameters parameters) {
     Grid grid = grid(x);
     requireChannels(parameters.name(), x, parameters.inChannels());
+    return new Transition(grid, classes(grid, parameters.classes()));
+  }
+
+  /** Classes first. */
+  static Shape classes(Grid grid, int classes) {
     Extents extents = grid.extents();
-    return new Transition(
-        grid,
-        Shape.of(
-            grid.batch(),
-            parameters.classes(),
-            extents.depth(),
-            extents.height(),
-            extents.width()));
+    return Shape.of(grid.batch(), classes, extents.depth(), extents.height(), extents.width());
   }
 
   private static Grid grid(Tensor x) {

@@ -1,6 +1,9 @@
 package org.unetrpp.ops;
 
 import org.jspecify.annotations.Nullable;
+import org.unetrpp.backend.Backend;
+import org.unetrpp.backend.FullResolution;
+import org.unetrpp.backend.FullResolutionParameters;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.HeadOutput;
 import org.unetrpp.backend.HeadParameters;
@@ -136,5 +139,47 @@ public final class NetworkBoxes {
     Tensor y = shapes.output(x);
     x.backend().boxes().head(x.buffer(), parameters, output, y.buffer(), shapes.grid());
     return y;
+  }
+
+  /**
+   * Begins the path at full resolution with the image.
+   *
+   * @param x (B, D, H, W, C)
+   * @throws IllegalArgumentException if the channels are not those of the parameters
+   */
+  public static FullResolutionPath fullResolution(Tensor x, FullResolutionParameters parameters) {
+    BoxShapes.Transition shapes = BoxShapes.residualBlock(x, parameters.encoder(), null);
+    FullResolution begun =
+        x.backend().boxes().fullResolution(x.buffer(), parameters, shapes.grid());
+    return new FullResolutionPath(begun, x.backend(), parameters, shapes.grid());
+  }
+
+  /** The path at full resolution, begun. */
+  public static final class FullResolutionPath {
+    private final FullResolution begun;
+    private final Backend backend;
+    private final FullResolutionParameters parameters;
+    private final Grid grid;
+
+    private FullResolutionPath(
+        FullResolution begun, Backend backend, FullResolutionParameters parameters, Grid grid) {
+      this.begun = begun;
+      this.backend = backend;
+      this.parameters = parameters;
+      this.grid = grid;
+    }
+
+    /**
+     * Finishes the path, once.
+     *
+     * @param features (B, D / kD, H / kH, W / kW, Cin)
+     * @return (B, K, D, H, W), classes first
+     * @throws IllegalArgumentException if the shape does not fit the parameters
+     */
+    public Tensor finish(Tensor features, HeadOutput output) {
+      BoxShapes.requireUpsampled(features, parameters.upsampling(), grid);
+      Buffer y = begun.finish(features.buffer(), output);
+      return Tensor.over(backend, y, BoxShapes.classes(grid, parameters.head().classes()));
+    }
   }
 }

@@ -5,16 +5,10 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
-<<<<<<< HEAD
-import java.util.TreeMap;
-=======
->>>>>>> stages
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 import org.unetrpp.backend.Convolution;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.HeadOutput;
@@ -33,24 +27,21 @@ class CudaPlanTest {
     assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
   }
 
-  /** Megabytes of three tensors at full resolution, which live together, and 3 % more. */
+  /**
+   * Megabytes of the tensors at full resolution that live together, and launches: in bfloat16 three
+   * of attention and two of convolutions in each of 21 blocks, or four where a block has two
+   * residual convolutions; four embeddings, three upsamplings, five at full resolution, one that puts
+   * several channels last.
+   */
   @ParameterizedTest(name = "{0} in {1}: {2} MB, {3} launches")
   @CsvSource({
     "synapse, FLOAT32, 208, 170",
-<<<<<<< HEAD
-    "synapse, BFLOAT16, 104, 142",
-    "acdc, BFLOAT16, 42, 184",
-    "lung, BFLOAT16, 119, 184",
-    "tumor, BFLOAT16, 222, 143"
-=======
-    "synapse, BFLOAT16, 104, 157",
-    "acdc, BFLOAT16, 42, 199",
-    "lung, BFLOAT16, 119, 199",
-    "tumor, BFLOAT16, 222, 164"
->>>>>>> stages
+    "synapse, BFLOAT16, 130, 117",
+    "acdc, BFLOAT16, 60, 159",
+    "lung, BFLOAT16, 150, 159",
+    "tumor, BFLOAT16, 260, 118"
   })
-  void aPublishedPassFitsIntoLittleMemory(
-      String name, DType type, int megabytes, int mostLaunches) {
+  void aPublishedPassFitsIntoLittleMemory(String name, DType type, int megabytes, int launches) {
     Architecture architecture = Architecture.published(name).orElseThrow();
     CountingCuda counting = new CountingCuda();
     try (CudaBackend backend = counting.open(type);
@@ -61,69 +52,11 @@ class CudaPlanTest {
                 1,
                 HeadOutput.LOGITS)) {
       assertThat(plan.arenaBytes()).isLessThan(megabytes * 1_000_000L);
-      int launches = counting.launches().values().stream().mapToInt(Integer::intValue).sum();
-      assertThat(launches).as("%s", counting.launches()).isBetween(1, mostLaunches);
+      int counted = counting.launches().values().stream().mapToInt(Integer::intValue).sum();
+      assertThat(counted).as("%s", counting.launches()).isEqualTo(launches);
     }
   }
 
-<<<<<<< HEAD
-  /** 12 blocks of the encoder and 9 of the decoder, the norm of an embedding included. */
-  @ParameterizedTest(name = "{0}")
-  @ValueSource(strings = {"synapse", "acdc", "lung", "tumor"})
-  void attentionIsThreeLaunchesOfEachBlock(String name) {
-    Architecture architecture = Architecture.published(name).orElseThrow();
-    CountingCuda counting = new CountingCuda();
-    try (CudaBackend backend = counting.open(DType.BFLOAT16);
-        ForwardPlan _ =
-=======
-  /** Of two convolutions in each of 21 blocks, patches, and what goes back from them. */
-  @Test
-  void convolutionsOnTensorCoresTakeOneLaunchEach() {
-    Architecture architecture = Architecture.published("synapse").orElseThrow();
-    CountingCuda counting = new CountingCuda();
-    try (CudaBackend backend = counting.open(DType.BFLOAT16);
-        ForwardPlan plan =
->>>>>>> stages
-            new ForwardPlan(
-                architecture,
-                NetworkState.deterministic(backend, architecture),
-                1,
-                HeadOutput.LOGITS)) {
-<<<<<<< HEAD
-      Map<String, Integer> launches = new TreeMap<>();
-      counting.launches().forEach((kernel, count) -> {
-        if (kernel.contains("attention")) {
-          launches.merge(kernel.replaceFirst("(_\\d+)*$", ""), count, Integer::sum);
-        }
-      });
-      assertThat(launches)
-          .isEqualTo(
-              Map.of(
-                  "tensor_attention_sums", 21,
-                  "tensor_attention_maps", 21,
-                  "tensor_attention_output", 21));
-      assertThat(counting.launches().get("group_norm_forward_bf16"))
-          .as("of the two residual blocks at full resolution")
-          .isEqualTo(2);
-    }
-  }
-
-=======
-      assertThat(plan.arenaBytes()).isPositive();
-      assertThat(launches(counting, "tensor_convolution_(large|small|slim)_.*")).isEqualTo(42);
-      assertThat(launches(counting, "tensor_patches_embed_.*")).isEqualTo(4);
-      assertThat(launches(counting, "tensor_patches_upsample_.*")).isEqualTo(4);
-    }
-  }
-
-  private static int launches(CountingCuda counting, String kernels) {
-    return counting.launches().entrySet().stream()
-        .filter(entry -> entry.getKey().matches(kernels))
-        .mapToInt(Map.Entry::getValue)
-        .sum();
-  }
-
->>>>>>> stages
   @Test
   void newWeightsAreRecordedAnew() {
     int channels = 16;

@@ -4,6 +4,8 @@ import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.ComposedBoxes;
 import org.unetrpp.backend.Convolution;
+import org.unetrpp.backend.FullResolution;
+import org.unetrpp.backend.FullResolutionParameters;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.HeadOutput;
 import org.unetrpp.backend.HeadParameters;
@@ -28,12 +30,14 @@ final class CudaBoxes extends ComposedBoxes {
   private final CudaBackend cuda;
   private final PairedAttentionKernels attention;
   private final TensorAttention tensorAttention;
+  private final FullResolutionKernels fullResolution;
 
   CudaBoxes(CudaBackend cuda) {
     super(cuda);
     this.cuda = cuda;
     attention = new PairedAttentionKernels(cuda.context());
     tensorAttention = new TensorAttention(cuda.context());
+    fullResolution = new FullResolutionKernels(cuda.context());
   }
 
   @Override
@@ -237,5 +241,12 @@ final class CudaBoxes extends ComposedBoxes {
   @Override
   public void head(Buffer x, HeadParameters p, HeadOutput output, Buffer y, Grid grid) {
     cuda.head().forward(x, p, output, y, grid);
+  }
+
+  @Override
+  public FullResolution fullResolution(Buffer x, FullResolutionParameters p, Grid grid) {
+    return fullResolution.take(x, p, cuda.computeType())
+        ? fullResolution.begin(x, p, grid)
+        : super.fullResolution(x, p, grid);
   }
 }

@@ -36,9 +36,6 @@ final class OwnConvolutions implements Convolutions {
    */
   private static final long MOST_PARTIALS = (64L << 20) / Float.BYTES;
 
-  /** Count, mean and squared deviations. */
-  private static final long MOMENT_FLOATS = 3;
-
   /** Blocks for each multiprocessor that splitting aims at. */
   private static final int FORWARD_BLOCKS = 2;
 
@@ -293,17 +290,15 @@ final class OwnConvolutions implements Convolutions {
       long tickets = splitTickets == 0 ? 0 : context.tickets(splitTickets);
       return start(input, p, packed, partials, tickets).longs(0, 0, 0, 0).ints(0, 0, 0).floats(0);
     }
-    int channels = p.outChannels();
-    int tilesOfItem = Math.toIntExact(tiles / p.batch());
-    int group = Math.toIntExact(Math.round(Math.ceil(Math.sqrt(tilesOfItem))));
-    long groups = (long) p.batch() * columnTiles * Math.ceilDiv(tilesOfItem, group);
-    long tickets = context.tickets(splitTickets + p.batch() + groups);
-    Buffer moments = context.floats(MOMENT_FLOATS * tiles * channels);
-    return start(input, p, packed, partials, tickets)
-        .buffers(moments, statistics.gamma(), statistics.coefficients())
-        .longs(tickets + splitTickets * Integer.BYTES)
-        .ints(tilesOfItem, group, channels / statistics.groups())
-        .floats((float) statistics.epsilon());
+    StatisticsTiles statisticsTiles =
+        new StatisticsTiles(
+            p.batch(), Math.toIntExact(tiles / p.batch()), columnTiles, p.outChannels());
+    long tickets = context.tickets(splitTickets + statisticsTiles.tickets());
+    return statisticsTiles.add(
+        start(input, p, packed, partials, tickets),
+        statistics,
+        context.floats(statisticsTiles.moments()),
+        tickets + splitTickets * Integer.BYTES);
   }
 
   private static KernelArguments start(

@@ -421,7 +421,7 @@ final class TensorAttention {
 
     void sumTokens() {
       List<SumTiling> tilings = sumTilings(sizes);
-      sumTokens(context.tuner().choose(FILE + "_sums", sizes, tilings, this::sumTokens));
+      sumTokens(context.tuner().choose(FILE, FILE + "_sums", sizes, tilings, this::sumTokens));
     }
 
     private KernelArguments tokenArguments() {
@@ -523,7 +523,7 @@ final class TensorAttention {
 
     void output() {
       OutputShape shape = new OutputShape(sizes, batch);
-      output(context.tuner().choose(FILE + "_output", shape, outputTilings(shape), this::output));
+      output(context.tuner().choose(FILE, FILE + "_output", shape, outputTilings(shape), this::output));
     }
 
     void output(OutputTiling tiling) {

@@ -13,9 +13,10 @@ import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
 
 /**
- * Convolutions in bfloat16 by {@code kernels/tensor_convolution.cu}: of 3x3x3 kernels, forward, also
- * with a tail, and the gradient with respect to x; and those whose kernel is their stride by {@link
- * TensorPatches}. Activations must be aligned to 16 bytes.
+ * Convolutions in bfloat16: of 3x3x3 kernels by {@code kernels/tensor_convolution.cu}, and of few
+ * channels by {@link NarrowConvolutions}, forward, also with a tail, and the gradient with respect
+ * to x; and those whose kernel is their stride by {@link TensorPatches}. Activations must be aligned
+ * to 16 bytes.
  */
 final class TensorConvolutions implements Convolutions, Library<Convolutions, ConvolutionWork> {
   static final String NAME = "tensor";
@@ -27,16 +28,9 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
   private static final int BFLOAT16_MAJOR = 8; // compute capability that bfloat16 begins with
   private static final int COPIED_CHANNELS = 8; // 16 bytes
   private static final int FOUR = 4; // channels that a lane loads or stores
-  private static final int TAPS = 27;
-  private static final int CHUNK = 16; // channels of x that a product sums over
-  private static final int PAIR = 16; // channels of y of two neighboring products
-  private static final int PACK_THREADS = 256;
+  private static final int CHUNK = TensorWeights.CHUNK;
+  private static final int PAIR = TensorWeights.PAIR;
   private static final long ALIGNMENT = 16;
-
-  private static final int NARROW_CHANNELS = 32; // of y, at most: x is read for each 16 of them
-  private static final int NARROW_THREADS = 256;
-  private static final int NARROW_HEIGHT = 12;
-  private static final int NARROW_WIDTH = 32;
 
   private static final int THREADS = 128;
   private static final int TAIL_CHANNELS = 256; // at most
@@ -158,23 +152,19 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
     }
   }
 
-  /** The order of packed weights. */
-  private record Order(int rows, int columns, int pairs, boolean backward) {
-    long elements() {
-      long padded = Math.ceilDiv(columns, PAIR * pairs) * (long) PAIR * pairs;
-      return TAPS * padded * Math.ceilDiv(rows, CHUNK) * CHUNK;
-    }
-  }
-
   private final CudaContext context;
   private final PackedFragments fragments;
   private final TensorPatches patches;
+  private final NarrowConvolutions narrow;
+  private final TensorWeights weights;
   private final int multiprocessors;
 
   TensorConvolutions(CudaContext context) {
     this.context = context;
     fragments = new PackedFragments(context);
     patches = new TensorPatches(context);
+    narrow = new NarrowConvolutions(context);
+    weights = new TensorWeights(context);
     multiprocessors = context.driver().device().multiprocessors();
   }
 
@@ -251,10 +241,22 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
       Buffer y,
       Grid grid,
       Convolution shape) {
-    if (prologue != null || !isOfPatches(shape)) {
+    requireAligned(x);
+    requireAligned(y);
+    if (isOfPatches(shape) && prologue == null) {
+      patches.forward(x, weight, Epilogue.NONE, statistics, y, grid, shape);
+      return true;
+    }
+    if (!takesPrologue(x, y, grid, shape)) {
       return Convolutions.super.forward(x, prologue, weight, statistics, y, grid, shape);
     }
-    patches.forward(x, weight, Epilogue.NONE, statistics, y, grid, shape);
+    narrow.measured(
+        x,
+        prologue,
+        weight,
+        statistics,
+        y,
+        new NarrowConvolutions.Shape(grid, shape.inChannels(), shape.outChannels(), false));
     return true;
   }
 
@@ -288,6 +290,12 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
       throw new IllegalArgumentException("%s cannot have a tail".formatted(shape));
     }
     run(new Product(x, weight, epilogue, tail, y, grid, shape));
+  }
+
+  @Override
+  public boolean takesPrologue(Buffer x, Buffer y, Grid grid, Convolution shape) {
+    return shape.equals(Convolution.same3(shape.inChannels(), shape.outChannels()))
+        && NarrowConvolutions.take(shape.inChannels(), shape.outChannels());
   }
 
   @Override
@@ -326,8 +334,14 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
     if (p.tail() != null && p.tail().skip() != null) {
       requireAligned(p.tail().skip());
     }
-    if (p.inChannels() <= CHUNK && p.outChannels() <= NARROW_CHANNELS) {
-      narrow(p);
+    if (NarrowConvolutions.take(p.inChannels(), p.outChannels())) {
+      narrow.forward(
+          p.x(),
+          p.weight(),
+          p.epilogue(),
+          p.y(),
+          new NarrowConvolutions.Shape(
+              p.grid(), p.inChannels(), p.outChannels(), p.backward()));
     } else {
       tiled(p);
     }
@@ -341,56 +355,12 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
     }
   }
 
-  private void narrow(Product p) {
-    Extents extents = p.grid().extents();
-    int groups = Math.ceilDiv(p.outChannels(), PAIR);
-    int depth = depthOfBlock(groups * narrowTiles(p, extents.depth()), extents.depth());
-    long packed = packed(p, 1);
-    context.launch(
-        FILE,
-        CudaContext.entry("tensor_convolution_narrow", p.x()),
-        LaunchGeometry.blocks(1, NARROW_THREADS)
-            .grid(Math.toIntExact(narrowTiles(p, depth)), groups, 1),
-        context
-            .arguments(p.x())
-            .longs(packed)
-            .buffers(p.y(), p.epilogue().bias(), p.epilogue().addend())
-            .floats((float) p.epilogue().slope())
-            .ints(extents.toArray())
-            .ints(p.inChannels(), p.outChannels(), depth));
-  }
-
-  private static long narrowTiles(Product p, int depth) {
-    Extents tile = new Extents(depth, NARROW_HEIGHT, NARROW_WIDTH);
-    return p.grid().batch() * p.grid().extents().tiles(tile);
-  }
-
-  /**
-   * Planes of y that a block computes, so that all are done soonest: a multiprocessor has one block
-   * at a time, which reads two planes more.
-   *
-   * @param columns of whole depth
-   */
-  private int depthOfBlock(long columns, int depth) {
-    int best = depth;
-    long least = Long.MAX_VALUE;
-    for (int parts = 1; parts <= depth; parts++) {
-      int each = Math.ceilDiv(depth, parts);
-      long blocks = columns * Math.ceilDiv(depth, each);
-      long planes = Math.ceilDiv(blocks, multiprocessors) * (each + 2L);
-      if (planes < least) {
-        best = each;
-        least = planes;
-      }
-    }
-    return best;
-  }
-
   private void tiled(Product p) {
     Tiling tiling =
         context
             .tuner()
             .choose(
+                FILE,
                 "tensor_convolution_tiled",
                 new TiledShape(p.grid(), p.inChannels(), p.outChannels(), p.tail() != null),
                 tilings(p),
@@ -422,7 +392,11 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
     int tiles = Math.toIntExact(tile.count(p));
     int groups = tile.groups(p);
     Tail tail = p.tail();
-    long packed = packed(p, tile.columns / PAIR);
+    long packed =
+        weights.packed(
+            p.weight(),
+            new TensorWeights.Order(
+                p.inChannels(), p.outChannels(), tile.columns / PAIR, p.backward()));
     long tailWeights =
         tail == null
             ? 0
@@ -454,34 +428,6 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
               .ints(p.grid().extents().toArray())
               .ints(p.inChannels(), p.outChannels(), tiling.splits().steps()));
     }
-  }
-
-  /**
-   * Device address of the packed weights.
-   *
-   * @param pairs times 16 channels of y that a block computes
-   */
-  private long packed(Product p, int pairs) {
-    Order order = new Order(p.inChannels(), p.outChannels(), pairs, p.backward());
-    return context
-        .packs()
-        .get(
-            order,
-            List.of(p.weight()),
-            order.elements() * DType.BFLOAT16.bytes(),
-            address -> pack(p.weight(), order, address));
-  }
-
-  private void pack(Buffer weight, Order order, long address) {
-    context.launch(
-        FILE,
-        "tensor_convolution_pack",
-        LaunchGeometry.threadEach(order.elements(), PACK_THREADS),
-        context
-            .arguments(weight)
-            .longs(address, order.elements())
-            .ints(order.rows(), order.columns(), order.pairs())
-            .ints(order.backward() ? 0 : 1, order.backward() ? 1 : 0));
   }
 
   @Override

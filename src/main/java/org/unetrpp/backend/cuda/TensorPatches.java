@@ -117,6 +117,7 @@ final class TensorPatches {
         context
             .tuner()
             .choose(
+                FILE,
                 "tensor_patches_embed",
                 new Shape(grid, shape),
                 forwardTilings(grid, shape),
@@ -256,6 +257,7 @@ final class TensorPatches {
             : context
                 .tuner()
                 .choose(
+                    FILE,
                     "tensor_patches_upsample",
                     new Shape(grid, shape),
                     tilings,
