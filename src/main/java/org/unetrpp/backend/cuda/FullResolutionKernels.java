@@ -115,11 +115,12 @@ final class FullResolutionKernels {
     Encoded encoded =
         new Encoded(statistics(grid, 2 * CHANNELS), activations(grid), statistics(grid, CHANNELS));
     Buffer moments = context.floats(momentsOfEncoder(grid)); // lives as long as the branch
-    Branch branch = context.branch(() -> encode(x, p.encoder(), encoded, moments, grid));
+    Buffer image = aligned(x);
+    Branch branch = context.branch(() -> encode(image, p.encoder(), encoded, moments, grid));
     return (features, output) -> {
       branch.join();
       context.scopes().release(moments);
-      return finish(x, p, encoded, features, output, grid);
+      return finish(image, p, encoded, aligned(features), output, grid);
     };
   }
 
@@ -197,11 +198,11 @@ final class FullResolutionKernels {
   /**
    * The encoder's block but for its last normalization, residual and activation.
    *
+   * @param x aligned to 16 bytes
    * @param moments workspace
    */
   void encode(
       Buffer x, ResidualBlockParameters p, Encoded encoded, Buffer moments, Grid grid) {
-    requireAligned(x);
     int channels = p.inChannels();
     long ofImage = packedOfImage(p);
     long packed = packed(p.weight2());
@@ -230,7 +231,12 @@ final class FullResolutionKernels {
                 .buffers(encoded.convolved()));
   }
 
-  /** The sum that the decoder's block reads, and its first convolution. */
+  /**
+   * The sum that the decoder's block reads, and its first convolution.
+   *
+   * @param x aligned to 16 bytes
+   * @param features aligned to 16 bytes
+   */
   void decode(
       Buffer x,
       FullResolutionParameters p,
@@ -238,7 +244,6 @@ final class FullResolutionKernels {
       Buffer features,
       Decoding decoding,
       Grid grid) {
-    requireAligned(features);
     int channels = p.encoder().inChannels();
     long ofUpsampling = packedOfUpsampling(p.upsampling());
     long packed = packed(p.decoder().weight1());
@@ -347,12 +352,14 @@ final class FullResolutionKernels {
     return LaunchGeometry.blocks(tiles, HEAD_THREADS).grid(tiles, grid.batch(), 1);
   }
 
-  private static void requireAligned(Buffer buffer) {
-    if (buffer.address() % ALIGNMENT != 0) {
-      throw new IllegalArgumentException(
-          "%s is at address %x, expected a multiple of %d"
-              .formatted(buffer, buffer.address(), ALIGNMENT));
+  /** A buffer, or a copy of it in the innermost scope that is aligned as the kernels need it. */
+  private Buffer aligned(Buffer buffer) {
+    if (buffer.address() % ALIGNMENT == 0) {
+      return buffer;
     }
+    Buffer copy = context.scopes().allocate(buffer.dtype(), buffer.elements());
+    context.driver().copy(buffer.address(), copy.address(), buffer.bytes(), context.stream());
+    return copy;
   }
 
   private long packed(Buffer weight) {
