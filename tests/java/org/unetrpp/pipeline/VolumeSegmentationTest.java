@@ -185,7 +185,13 @@ class VolumeSegmentationTest {
         slice * (PATCH.depth() + 1) + 4 * PATCH.voxels() * (1 + CLASSES + 1);
     long peak =
         VolumeSegmentation.peakBytes(
-            extents, spacing, plan, CLASSES, PATCH, Mirroring.NONE, false, 2);
+            extents,
+            spacing,
+            plan,
+            new StandIn(1, CLASSES),
+            new Settings(0.5, Mirroring.NONE),
+            false,
+            2);
     long scratch = 2 * 45L * 25 * 31;
     assertThat(peak - bytes.get() - rest - extents.voxels()).isBetween(0L, scratch);
   }

@@ -6,6 +6,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
@@ -15,10 +16,13 @@ import org.unetrpp.model.Architecture;
 import org.unetrpp.model.ForwardPlan;
 import org.unetrpp.nn.Parameters;
 import org.unetrpp.pipeline.PatchPredictor;
+import org.unetrpp.window.WindowEngine;
 
 /**
  * Networks on a device as the sliding window sees them: the mean of their probabilities. Threads
- * may share it: they take turns, patch by patch, and each patch has all of the device.
+ * may share it: they take turns, patch by patch, and each patch has all of the device. A single
+ * network on a device that keeps images takes windows of these; what several networks give is
+ * averaged and added up on the host.
  */
 final class NetworkPredictor implements PatchPredictor, AutoCloseable {
   private static final long ALIGNMENT_BYTES = 64;
@@ -29,6 +33,7 @@ final class NetworkPredictor implements PatchPredictor, AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final MemorySegment sums; // of several networks' probabilities
   private final ReentrantLock turn = new ReentrantLock(true);
+  private final Optional<WindowEngine> windows;
 
   /**
    * Plans networks.
@@ -47,8 +52,12 @@ final class NetworkPredictor implements PatchPredictor, AutoCloseable {
       for (Supplier<Parameters> network : networks) {
         plans.add(new ForwardPlan(architecture, network.get(), 1, HeadOutput.PROBABILITIES));
       }
+      windows =
+          plans.size() == 1
+              ? plans.getFirst().windows().map(engine -> new SharedWindows(engine, turn))
+              : Optional.empty();
     } catch (RuntimeException e) {
-      close();
+      closePlans();
       throw e;
     }
   }
@@ -110,7 +119,17 @@ final class NetworkPredictor implements PatchPredictor, AutoCloseable {
   }
 
   @Override
+  public Optional<WindowEngine> windows() {
+    return windows;
+  }
+
+  @Override
   public void close() {
+    windows.ifPresent(WindowEngine::close);
+    closePlans();
+  }
+
+  private void closePlans() {
     plans.reversed().forEach(ForwardPlan::close);
     plans.clear();
     arena.close();

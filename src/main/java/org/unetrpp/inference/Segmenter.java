@@ -48,6 +48,7 @@ public final class Segmenter implements AutoCloseable {
   private final int threads;
   private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
   private final long residentWhenOpened;
+  private final long bytesWhenOpened; // that the network took of the device's memory
   private boolean closed;
 
   private Segmenter(
@@ -57,6 +58,7 @@ public final class Segmenter implements AutoCloseable {
       int threads,
       long residentWhenOpened) {
     this.residentWhenOpened = residentWhenOpened;
+    this.bytesWhenOpened = backend.allocator().bytesInUse();
     this.description = description;
     this.backend = backend;
     this.threads = threads;
@@ -143,7 +145,17 @@ public final class Segmenter implements AutoCloseable {
       List<ModelFile> models, Device device, int threads, DType computeType) {
     requireAlike(models.stream().map(ModelFile::description).toList());
     long resident = ResidentMemory.bytes();
-    Backend backend = Engine.open(device, threads, computeType);
+    return open(models, Engine.open(device, threads, computeType), threads, resident);
+  }
+
+  /**
+   * Opens models on a device.
+   *
+   * @param backend is closed with the segmenter
+   * @param resident bytes of memory that the process had before the device was opened
+   */
+  @MustBeClosed
+  static Segmenter open(List<ModelFile> models, Backend backend, int threads, long resident) {
     try {
       ModelDescription description = models.getFirst().description();
       List<Supplier<Parameters>> networks = new ArrayList<>();
@@ -331,16 +343,15 @@ public final class Segmenter implements AutoCloseable {
    * @param options with the windows; whether there is a listener for probabilities counts
    */
   public long peakBytes(Geometry geometry, SegmentationOptions options) {
-    Architecture architecture = description.architecture();
-    return VolumeSegmentation.peakBytes(
-        geometry.extents(),
-        geometry.spacing(),
-        description.preprocessing(),
-        architecture.classes(),
-        architecture.patch(),
-        options.window().mirroring(),
-        options.probabilities() != null,
-        threads);
+    return whileOpen(() ->
+        VolumeSegmentation.peakBytes(
+            geometry.extents(),
+            geometry.spacing(),
+            description.preprocessing(),
+            predictor,
+            options.window(),
+            options.probabilities() != null,
+            threads));
   }
 
   /**
@@ -355,8 +366,7 @@ public final class Segmenter implements AutoCloseable {
       try (Arena arena = Arena.ofShared()) {
         predictor.predict(arena.allocate(values * Float.BYTES, Long.SIZE), _ -> {});
       }
-      return Math.max(
-          backend.allocator().bytesInUse(), ResidentMemory.bytes() - residentWhenOpened);
+      return Math.max(bytesWhenOpened, ResidentMemory.bytes() - residentWhenOpened);
     });
   }
 

@@ -3,6 +3,7 @@ package org.unetrpp.model;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Optional;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
@@ -14,6 +15,7 @@ import org.unetrpp.memory.MemoryScope;
 import org.unetrpp.nn.Parameters;
 import org.unetrpp.tensor.Shape;
 import org.unetrpp.tensor.Tensor;
+import org.unetrpp.window.WindowEngine;
 
 /**
  * A network's forward pass over a batch of patches, planned once and repeated: everything between
@@ -24,6 +26,8 @@ import org.unetrpp.tensor.Tensor;
 public final class ForwardPlan implements AutoCloseable {
   private final Backend backend;
   private final Parameters parameters;
+  private final UnetrPlusPlus network;
+  private final HeadOutput output;
   private final MemoryScope scope;
   private final Buffer image;
   private final @Nullable MemorySegment imageView; // if the host can write it in place
@@ -45,14 +49,12 @@ public final class ForwardPlan implements AutoCloseable {
   public ForwardPlan(
       Architecture architecture, Parameters parameters, int batch, HeadOutput output) {
     this.parameters = parameters;
+    this.output = output;
     backend = parameters.backend();
-    UnetrPlusPlus network = new UnetrPlusPlus(architecture, parameters);
-    Extents patch = architecture.patch();
-    Shape shape =
-        Shape.of(batch, architecture.inputChannels(), patch.depth(), patch.height(), patch.width());
+    network = new UnetrPlusPlus(architecture, parameters);
     scope = backend.scopes().open();
     try {
-      Tensor input = Tensor.uninitialized(backend, shape);
+      Tensor input = Tensor.uninitialized(backend, shape(architecture, batch));
       image = input.buffer();
       imageView = backend.hostView(image);
       plan = backend.plan(() -> network.forward(input, output).buffer(), parameters.buffers());
@@ -61,6 +63,31 @@ public final class ForwardPlan implements AutoCloseable {
       arena.close();
       throw e;
     }
+  }
+
+  private static Shape shape(Architecture architecture, int batch) {
+    Extents patch = architecture.patch();
+    return Shape.of(
+        batch, architecture.inputChannels(), patch.depth(), patch.height(), patch.width());
+  }
+
+  /**
+   * The same network for windows of images that stay on its device, if that takes them. It is closed
+   * before this plan.
+   */
+  public Optional<WindowEngine> windows() {
+    Architecture architecture = network.architecture();
+    return backend.windows(
+        architecture.inputChannels(), architecture.classes(), architecture.patch(), this::predict);
+  }
+
+  /** The result for patches of the device, in the innermost memory scope. */
+  private Buffer predict(Buffer patches) {
+    Architecture architecture = network.architecture();
+    long values = architecture.inputChannels() * architecture.patch().voxels();
+    int batch = Math.toIntExact(patches.elements() / values);
+    Tensor input = Tensor.over(backend, patches, shape(architecture, batch));
+    return network.forward(input, output).buffer();
   }
 
   /**

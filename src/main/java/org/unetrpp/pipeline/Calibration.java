@@ -2,13 +2,14 @@ package org.unetrpp.pipeline;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.IntToDoubleFunction;
+import java.util.function.ToIntFunction;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.pipeline.StageClock.Stage;
+import org.unetrpp.window.WindowEngine;
+import org.unetrpp.window.WindowSums;
 
 /**
  * How long a segmentation will take, found by doing a little of each stage: what a volume's size
@@ -55,6 +56,43 @@ final class Calibration {
 
   /** Seconds of all windows, and of making probabilities of their sums. */
   StageClock windows(Extents image, SlidingWindow.Settings settings) {
+    return SlidingWindow.residence(image, predictor, settings)
+        .map(residence -> residentWindows(image, settings, residence))
+        .orElseGet(() -> hostWindows(image, settings));
+  }
+
+  /** The same where the network keeps the image: of all windows that begin at its first slice. */
+  private StageClock residentWindows(
+      Extents image, SlidingWindow.Settings settings, WindowEngine residence) {
+    Extents patch = predictor.patch();
+    int depth = Math.min(patch.depth(), image.depth());
+    Extents extents = new Extents(depth, image.height(), image.width());
+    StageClock sample = new StageClock();
+    for (int repetition = 0; repetition < 2; repetition++) {
+      sample = new StageClock();
+      SlidingWindow.streamResident(
+          new Noise(predictor.channels(), extents, noise(extents.height() * extents.width())),
+          predictor,
+          residence,
+          settings,
+          workers,
+          sample,
+          windows -> windows,
+          (_, end) -> end);
+    }
+    double windows = SlidingWindow.windows(image, patch, settings.step()).size();
+    double slices = (double) image.depth() / depth;
+    StageClock clock = new StageClock();
+    clock.add(
+        Stage.NETWORK,
+        sample.seconds(Stage.NETWORK)
+            * (windows / SlidingWindow.windows(extents, patch, settings.step()).size()));
+    clock.add(Stage.AGGREGATE, slices * sample.seconds(Stage.AGGREGATE));
+    clock.add(Stage.FINISH, slices * sample.seconds(Stage.FINISH));
+    return clock;
+  }
+
+  private StageClock hostWindows(Extents image, SlidingWindow.Settings settings) {
     Extents patch = predictor.patch();
     // With half a patch between windows, so many of them.
     int width = patch.width() + Math.ceilDiv(patch.width() * (WINDOWS - 1), 2);
@@ -63,7 +101,7 @@ final class Calibration {
     StageClock sample = new StageClock();
     try (Arena arena = Arena.ofShared()) {
       SlidingWindow.stream(
-          new WindowedImage.Whole(noise(predictor.channels(), extents), extents),
+          new Noise(predictor.channels(), extents, noise(extents.height() * extents.width())),
           timed,
           new SlidingWindow.Settings(0.5, Mirroring.NONE),
           extents.depth(),
@@ -84,7 +122,7 @@ final class Calibration {
   }
 
   /** Seconds of making labels of all probabilities. */
-  double labels(CaseGeometry geometry) {
+  double labels(CaseGeometry geometry, SlidingWindow.Settings settings) {
     int depth = Math.min(SLICES, geometry.resampled().depth());
     double share = (double) depth / geometry.resampled().depth();
     int axis = geometry.transposeForward().first();
@@ -100,18 +138,48 @@ final class Calibration {
             geometry.transposeForward(),
             new Extents(depth, geometry.resampled().height(), geometry.resampled().width()),
             geometry.resampledSpacing());
-    double seconds = 0;
+    WindowEngine residence =
+        SlidingWindow.residence(sample.resampled(), predictor, settings).orElse(null);
+    double seconds =
+        residence == null
+            ? hostLabels(sample) * predictor.classes() / CLASSES
+            : residentLabels(sample, settings, residence);
+    return seconds / made;
+  }
+
+  /** Seconds of making labels of few classes. */
+  private double hostLabels(CaseGeometry geometry) {
+    int depth = geometry.resampled().depth();
     try (Arena arena = Arena.ofShared()) {
-      ProbabilityRing ring = ProbabilityRing.allocate(CLASSES, sample.resampled(), depth, arena);
-      for (int repetition = 0; repetition <= REPETITIONS; repetition++) {
-        SlabExport export = new SlabExport(sample, CLASSES, false, workers);
-        seconds =
-            seconds(() -> {
-              int _ = export.accept(ring, depth);
-            });
-      }
+      ProbabilityRing ring = ProbabilityRing.allocate(CLASSES, geometry.resampled(), depth, arena);
+      return labelSeconds(geometry, CLASSES, export -> export.accept(ring, depth));
     }
-    return seconds / made * predictor.classes() / CLASSES;
+  }
+
+  private double residentLabels(
+      CaseGeometry geometry, SlidingWindow.Settings settings, WindowEngine residence) {
+    Extents extents = geometry.resampled();
+    try (WindowSums sums =
+        residence.open(ResidentWindows.volume(extents, predictor.patch(), settings))) {
+      return labelSeconds(
+          geometry,
+          predictor.classes(),
+          export -> export.acceptResident(sums, extents.depth()));
+    }
+  }
+
+  /** Seconds of the last of some exports. */
+  private double labelSeconds(
+      CaseGeometry geometry, int classes, ToIntFunction<SlabExport> accept) {
+    double seconds = 0;
+    for (int repetition = 0; repetition <= REPETITIONS; repetition++) {
+      SlabExport export = new SlabExport(geometry, classes, false, workers);
+      seconds =
+          seconds(() -> {
+            int _ = accept.applyAsInt(export);
+          });
+    }
+    return seconds;
   }
 
   private static double seconds(Runnable work) {
@@ -121,12 +189,32 @@ final class Calibration {
   }
 
   /** Values as of a normalized image. */
-  private static List<float[]> noise(int channels, Extents extents) {
-    float[] voxels = new float[Math.toIntExact(extents.voxels())];
+  private static float[] noise(int count) {
+    float[] voxels = new float[count];
     for (int voxel = 0; voxel < voxels.length; voxel++) {
       voxels[voxel] = ((voxel * 0x9E3779B9) >> Byte.SIZE) / (float) (1 << 23);
     }
-    return Stream.generate(() -> voxels).limit(channels).toList();
+    return voxels;
+  }
+
+  /** An image whose slices are all the same. */
+  @SuppressWarnings("ArrayRecordComponent") // never compared
+  private record Noise(int channels, Extents extents, float[] voxels) implements WindowedImage {
+    @Override
+    public void require(int from, int to, Workers workers) {
+      // it is there
+    }
+
+    @Override
+    public void readRow(
+        int channel, int slice, int row, int column, float[] target, int at, int count) {
+      System.arraycopy(voxels, row * extents.width() + column, target, at, count);
+    }
+
+    @Override
+    public MemorySegment slice(int channel, int slice) {
+      return MemorySegment.ofArray(voxels);
+    }
   }
 
   /** Looks at the clock before and after each patch. */

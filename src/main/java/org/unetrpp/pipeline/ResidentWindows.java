@@ -97,6 +97,7 @@ final class ResidentWindows implements WindowWork<WindowSums> {
 
   @Override
   public WindowSums finish(int first, int end) {
+    clock.interrupt(Stage.FINISH, Stage.NETWORK, sums::await);
     long index = sums.average(first, end);
     if (index >= 0) {
       requireFinite(index);

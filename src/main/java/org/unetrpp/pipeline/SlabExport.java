@@ -201,6 +201,14 @@ final class SlabExport {
     }
   }
 
+  /** Bytes of the labels, and of those that come from where the network is at a time. */
+  static long residentBytes(CaseGeometry geometry) {
+    Extents crop = geometry.crop().extents();
+    long slice = crop.voxels() / crop.along(geometry.transposeForward().first());
+    long atOnce = Math.min(crop.voxels(), Math.max(RESIDENT_LABELS, slice));
+    return geometry.original().voxels() + atOnce;
+  }
+
   /** About the bytes that threads need to make slices: one in float, and what resampling takes. */
   static long scratchBytes(CaseGeometry geometry, int threads) {
     Extents crop = geometry.crop().extents();

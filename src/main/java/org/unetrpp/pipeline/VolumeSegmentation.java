@@ -23,6 +23,10 @@ import org.unetrpp.window.WindowEngine;
 /// | labels | 1 a voxel of the image |
 /// | probabilities, if they are wanted | 4 K a voxel of the image |
 ///
+/// Where the network keeps images ([PatchPredictor#windows]), it has the sums and the patches there
+/// and makes the labels; here are the slices of the image, and the sums of the classes if
+/// probabilities are wanted.
+///
 /// The image is resampled as a whole, 4 bytes a voxel and channel, where a channel is normalized by
 /// statistics of the case, or where a B-spline along the depth resamples it, which takes 8 bytes a
 /// voxel more for a while. The labels are the same bytes whatever is kept.
@@ -169,7 +173,7 @@ public final class VolumeSegmentation {
       StageClock clock = calibration.windows(prepared.image().extents(), settings);
       clock.add(Stage.PREPROCESS, opening.seconds(Stage.PREPROCESS));
       clock.add(Stage.PREPROCESS, calibration.preprocessing(prepared.image()));
-      clock.add(Stage.FINISH, calibration.labels(prepared.geometry()));
+      clock.add(Stage.FINISH, calibration.labels(prepared.geometry(), settings));
       return clock;
     }
   }
@@ -179,32 +183,43 @@ public final class VolumeSegmentation {
    *
    * @param original size of the image
    * @param spacing of the image
-   * @param classes that the network tells apart
-   * @param patch of the network
+   * @param predictor the network; on a device that keeps such an image nothing of windows is held
+   *     here, and of sums those slices whose probabilities are taken
    */
   public static long peakBytes(
       Extents original,
       Spacing spacing,
       PreprocessingPlan plan,
-      int classes,
-      Extents patch,
-      Mirroring mirroring,
+      PatchPredictor predictor,
+      SlidingWindow.Settings settings,
       boolean takesProbabilities,
       int threads) {
     CaseGeometry geometry = geometry(original, spacing, plan);
-    int channels = plan.channels().size();
+    Extents seen = geometry.resampled();
+    int classes = predictor.classes();
+    Extents patch = predictor.patch();
     Preprocessing.PreparedBytes prepared =
         Preprocessing.openBytes(original, spacing, plan, patch.depth(), threads);
-    long window =
-        SlidingWindow.bytes(
-            geometry.resampled(),
-            channels,
-            classes,
-            patch,
-            mirroring,
-            WindowedPrediction.leastSlices(patch));
-    long export = Export.peakBytes(geometry, classes, takesProbabilities, threads);
-    return Math.max(prepared.peak(), prepared.kept() + window + export);
+    long kept = prepared.kept();
+    if (SlidingWindow.residence(seen, predictor, settings).isPresent()) {
+      kept += Float.BYTES * patch.voxels(); // the importance
+      kept +=
+          takesProbabilities
+              ? ProbabilityRing.bytes(classes, seen, WindowedPrediction.leastSlices(patch))
+                  + Export.peakBytes(geometry, classes, true, threads)
+              : SlabExport.residentBytes(geometry);
+    } else {
+      kept +=
+          SlidingWindow.bytes(
+                  seen,
+                  plan.channels().size(),
+                  classes,
+                  patch,
+                  settings.mirroring(),
+                  WindowedPrediction.leastSlices(patch))
+              + Export.peakBytes(geometry, classes, takesProbabilities, threads);
+    }
+    return Math.max(prepared.peak(), kept);
   }
 
   private static CaseGeometry geometry(Extents original, Spacing spacing, PreprocessingPlan plan) {

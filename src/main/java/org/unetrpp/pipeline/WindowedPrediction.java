@@ -89,8 +89,12 @@ final class WindowedPrediction<S> {
     return groups;
   }
 
-  /** Makes room for the slices that the next windows cover, and gets them of the image. */
+  /**
+   * Gets the slices of the image that the next windows cover, while those before may still be under
+   * way, and makes room for their sums.
+   */
   private void enter(int from, int to, Sink<S> sink) {
+    clock.time(Stage.PREPROCESS, () -> image.require(from, to, workers));
     if (to - kept > work.capacity()) {
       handOver(from, sink);
     }
@@ -98,7 +102,6 @@ final class WindowedPrediction<S> {
       throw new IllegalStateException(
           "slices %d to %d are needed, expected at most %d".formatted(kept, to, work.capacity()));
     }
-    clock.time(Stage.PREPROCESS, () -> image.require(from, to, workers));
     clock.time(Stage.AGGREGATE, () -> work.enter(from, to));
   }
 

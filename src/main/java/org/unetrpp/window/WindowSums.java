@@ -29,6 +29,9 @@ public interface WindowSums extends AutoCloseable {
    */
   void add(List<Extents> origins);
 
+  /** Waits for what is queued. */
+  void await();
+
   /**
    * Divides the sums of slices by those of the importance, which makes probabilities of them.
    *

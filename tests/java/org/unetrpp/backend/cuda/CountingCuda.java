@@ -26,7 +26,9 @@ public final class CountingCuda {
   private final CudaDriver driver = new EmulatedDriver(MEMORY);
   private final IdentityHashMap<Object, String> names = new IdentityHashMap<>(); // of kernels
   private final Map<String, Integer> launches = new TreeMap<>();
+  private final Map<String, Integer> alone = new TreeMap<>();
   private boolean recording;
+  private int graphs; // launched
 
   /** A backend on the device, on tensor cores where there are kernels for them. */
   @MustBeClosed
@@ -48,8 +50,13 @@ public final class CountingCuda {
     if (kernel != null) {
       if (recording) {
         launches.merge(kernel, 1, Integer::sum);
+      } else {
+        alone.merge(kernel, 1, Integer::sum);
       }
       return null;
+    }
+    if (method.getName().equals("launch")) {
+      graphs++;
     }
     switch (method.getName()) {
       case "device" -> {
@@ -76,6 +83,16 @@ public final class CountingCuda {
       names.put(Objects.requireNonNull(result), (String) Objects.requireNonNull(arguments)[1]);
     }
     return result;
+  }
+
+  /** Launches of each kernel that were not recorded. */
+  public Map<String, Integer> launchesAlone() {
+    return Map.copyOf(alone);
+  }
+
+  /** How often a recording was launched. */
+  public int graphLaunches() {
+    return graphs;
   }
 
   /** Launches of each kernel in the last recording. */

@@ -135,6 +135,11 @@ final class CudaWindowSums implements WindowSums {
   }
 
   @Override
+  public void await() {
+    context.driver().synchronize(context.stream());
+  }
+
+  @Override
   public long average(int first, int end) {
     fill(least, NOTHING_FOUND);
     engine.kernels().average(sums, engine.classes(), least, first, end);

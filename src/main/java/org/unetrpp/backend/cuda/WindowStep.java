@@ -16,14 +16,15 @@ import org.unetrpp.memory.Buffer;
 /**
  * All that differs from one step of a sliding window to the next, in one small block of the device
  * that kernels read ({@code WindowStep} of {@code kernels/window.cu}). It is written by a copy from
- * pinned memory, queued before the step; two steps may be queued at a time.
+ * pinned memory, queued before the step. Some steps may be queued at a time: the host resamples the
+ * slices of the next windows meanwhile.
  */
 final class WindowStep implements AutoCloseable {
   /** Items of a batch at the most: as many as there are ways to mirror. */
   static final int MOST_ITEMS = 8;
 
   private static final int BYTES = 160;
-  private static final int QUEUED = 2;
+  private static final int QUEUED = 16;
   private static final int AXES = 3;
   private static final int EVERY_AXIS = 7;
 
