@@ -5,13 +5,16 @@ import java.lang.foreign.MemorySegment;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
+import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
 import org.unetrpp.backend.cuda.driver.DeviceProperties;
+import org.unetrpp.backend.cuda.driver.LaunchGeometry;
 import org.unetrpp.memory.DType;
 
 /**
@@ -25,10 +28,29 @@ public final class CountingCuda {
 
   private final CudaDriver driver = new EmulatedDriver(MEMORY);
   private final IdentityHashMap<Object, String> names = new IdentityHashMap<>(); // of kernels
-  private final Map<String, Integer> launches = new TreeMap<>();
+  private final TreeMap<Launch, Integer> launches = new TreeMap<>();
   private final Map<String, Integer> alone = new TreeMap<>();
   private boolean recording;
   private int graphs; // launched
+
+  /**
+   * A kernel as it was launched.
+   *
+   * @param kernel its entry point
+   * @param blocks of the grid
+   */
+  public record Launch(String kernel, long blocks) implements Comparable<Launch> {
+    private static Launch of(String kernel, LaunchGeometry geometry) {
+      long blocks = (long) geometry.gridX() * geometry.gridY() * geometry.gridZ();
+      return new Launch(kernel, blocks);
+    }
+
+    @Override
+    public int compareTo(Launch other) {
+      int order = kernel.compareTo(other.kernel);
+      return order == 0 ? Long.compare(blocks, other.blocks) : order;
+    }
+  }
 
   /** A backend on the device, on tensor cores where there are kernels for them. */
   @MustBeClosed
@@ -49,7 +71,8 @@ public final class CountingCuda {
         arguments == null || !method.getName().equals("launch") ? null : names.get(arguments[0]);
     if (kernel != null) {
       if (recording) {
-        launches.merge(kernel, 1, Integer::sum);
+        LaunchGeometry geometry = (LaunchGeometry) Objects.requireNonNull(arguments)[1];
+        launches.merge(Launch.of(kernel, geometry), 1, Integer::sum);
       } else {
         alone.merge(kernel, 1, Integer::sum);
       }
@@ -95,8 +118,16 @@ public final class CountingCuda {
     return graphs;
   }
 
-  /** Launches of each kernel in the last recording. */
-  public Map<String, Integer> launches() {
-    return Map.copyOf(launches);
+  /** How often each was launched in the last recording. */
+  public SortedMap<Launch, Integer> launches() {
+    return Collections.unmodifiableSortedMap(new TreeMap<>(launches));
+  }
+
+  /** How often a kernel was launched in the last recording. */
+  public int launchesOf(String kernel) {
+    return launches.entrySet().stream()
+        .filter(launch -> launch.getKey().kernel.equals(kernel))
+        .mapToInt(Map.Entry::getValue)
+        .sum();
   }
 }
