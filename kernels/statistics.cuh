@@ -116,8 +116,8 @@ __device__ __forceinline__ void take_moments(const float (&values)[kRun][4], int
     total = {};
     for (int i = 0; i < statistics.width; i++) total.add(of_item[first + i]);
     const float rstd = rsqrtf(total.squares / total.count + statistics.epsilon);
-    statistics.coefficients[static_cast<long long>(item) * channels + c] = make_float2(
-        total.mean, statistics.gamma == nullptr ? rstd : rstd * statistics.gamma[c]);
+    statistics.coefficients[static_cast<long long>(item) * channels + c] =
+        make_float2(total.mean, statistics.gamma == nullptr ? rstd : rstd * statistics.gamma[c]);
   }
 }
 
@@ -125,8 +125,5 @@ __device__ __forceinline__ void take_moments(const float (&values)[kRun][4], int
 #define STATISTICS_PARAMETERS                                                               \
   Moments *moments, const float *gamma, float2 *coefficients, unsigned *statistics_tickets, \
       int tiles_of_item, int group, int width_of_norm, float epsilon
-#define STATISTICS                                                                          \
-  {                                                                                         \
-    moments, gamma, coefficients, statistics_tickets, tiles_of_item, group, width_of_norm,  \
-        epsilon                                                                             \
-  }
+#define STATISTICS \
+  { moments, gamma, coefficients, statistics_tickets, tiles_of_item, group, width_of_norm, epsilon }

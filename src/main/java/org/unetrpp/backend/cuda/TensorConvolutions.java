@@ -13,9 +13,9 @@ import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
 
 /**
- * Convolutions in bfloat16 by {@code kernels/tensor_convolution.cu}: of 3x3x3 kernels, forward, also
- * with a tail, and the gradient with respect to x; and those whose kernel is their stride by {@link
- * TensorPatches}. Activations must be aligned to 16 bytes.
+ * Convolutions in bfloat16 by {@code kernels/tensor_convolution.cu}: of 3x3x3 kernels, forward,
+ * also with a tail, and the gradient with respect to x; and those whose kernel is their stride by
+ * {@link TensorPatches}. Activations must be aligned to 16 bytes.
  */
 final class TensorConvolutions implements Convolutions, Library<Convolutions, ConvolutionWork> {
   static final String NAME = "tensor";
@@ -149,8 +149,7 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
         Buffer y,
         Grid grid,
         Convolution shape) {
-      this(
-          x, weight, epilogue, tail, y, grid, shape.inChannels(), shape.outChannels(), false);
+      this(x, weight, epilogue, tail, y, grid, shape.inChannels(), shape.outChannels(), false);
     }
 
     int chunks() {
@@ -405,7 +404,7 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
       if (p.tail() != null && p.outChannels() > tile.tailChannels) {
         continue;
       }
-      for (int count = 1; count <= p.chunks(); count *= 2) {
+      for (int count = 1; count <= p.chunks(); count++) {
         Tiling tiling = new Tiling(tile, Splits.of(1, p.chunks(), count, count));
         if (!tilings.contains(tiling)) {
           tilings.add(tiling);
@@ -433,15 +432,11 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
             : context.tickets((long) tiles * groups + tiles);
     try (var _ = context.scopes().open()) {
       Buffer partials =
-          splits == 1
-              ? null
-              : context.floats((long) tiles * groups * splits * tile.elements());
+          splits == 1 ? null : context.floats((long) tiles * groups * splits * tile.elements());
       context.launch(
           FILE,
           CudaContext.entry("tensor_convolution_" + tile.suffix, p.x()),
-          LaunchGeometry.blocks(1, THREADS)
-              .grid(tiles, groups, splits)
-              .shared(tile.sharedBytes),
+          LaunchGeometry.blocks(1, THREADS).grid(tiles, groups, splits).shared(tile.sharedBytes),
           context
               .arguments(p.x())
               .longs(packed)
