@@ -137,8 +137,5 @@ __device__ __forceinline__ void take_moments(const float (&values)[kRun][4], int
 #define STATISTICS_PARAMETERS                                                               \
   Moments *moments, const float *gamma, float2 *coefficients, unsigned *statistics_tickets, \
       int tiles_of_item, int group, int width_of_norm, float epsilon
-#define STATISTICS                                                                          \
-  {                                                                                         \
-    moments, gamma, coefficients, statistics_tickets, tiles_of_item, group, width_of_norm,  \
-        epsilon                                                                             \
-  }
+#define STATISTICS \
+  { moments, gamma, coefficients, statistics_tickets, tiles_of_item, group, width_of_norm, epsilon }

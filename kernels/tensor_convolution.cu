@@ -8,8 +8,8 @@
 // The gradient is the same with the taps in reverse and the channels exchanged. bias and addend may
 // be missing; with a slope of 1, f leaves all as it is.
 //
-// Shapes   x (B, D, H, W, C), y, addend and skip (B, D, H, W, N) of bfloat16, aligned to 16 bytes, C
-//          and N multiples of 8; weight (N, C, 27), tail (N, N) and biases (N) of float. Kernels
+// Shapes   x (B, D, H, W, C), y, addend and skip (B, D, H, W, N) of bfloat16, aligned to 16 bytes,
+//          C and N multiples of 8; weight (N, C, 27), tail (N, N) and biases (N) of float. Kernels
 //          read weights packed as bfloat16 in the order in which lanes hold them (mma.cuh), for 16
 //          channels of x and 16 of y at a time; see pack below, for the tail tensor_patches.cu.
 //          Their columns are exchanged so that a lane ends with four neighboring channels of a
@@ -162,9 +162,9 @@ __device__ __forceinline__ void multiply_tail(TailWeights& weights, const Tail& 
   wait_for_copies<0>();
 }
 
-/// How a block of four warps divides 4 x kHeight x kWidth voxels x kColumns channels. A warp has kDepths
-/// products of 16 voxels (16 / kWidth lines of kWidth), one behind the other along D, and kPairs
-/// times 16 channels. What kStages - 1 steps ahead need is being copied.
+/// How a block of four warps divides 4 x kHeight x kWidth voxels x kColumns channels. A warp has
+/// kDepths products of 16 voxels (16 / kWidth lines of kWidth), one behind the other along D, and
+/// kPairs times 16 channels. What kStages - 1 steps ahead need is being copied.
 template <int kHeight_, int kWidth_, int kColumns_, int kDepths_, int kPairs_, int kStages_>
 struct Tile {
   static constexpr int kThreads = kTiledThreads;
@@ -178,8 +178,8 @@ struct Tile {
   static constexpr int kColumns = kColumns_;
   static constexpr int kVoxels = kDepth * kHeight * kWidth;
   static constexpr int kValues = kVoxels * kColumns;
-  static constexpr int kFours = kValues / kThreads / 4;           // of a thread
-  static constexpr int kSplitsAtOnce = kFours >= 16 ? 1 : 4;      // whose values are on their way
+  static constexpr int kFours = kValues / kThreads / 4;       // of a thread
+  static constexpr int kSplitsAtOnce = kFours >= 16 ? 1 : 4;  // whose values are on their way
   static constexpr int kLines = 16 / kWidth;
   static constexpr int kWarpsOfPairs = kColumns / kPair / kPairs;
   static constexpr int kWarpsOfHeight = kHeight / kLines;
@@ -307,7 +307,8 @@ __device__ void forward_tiled(const bfloat16* __restrict__ x, const uint4* __res
     float* const own = of_tile + blockIdx.z * Tile::kValues;
 #pragma unroll
     for (int i = 0; i < Tile::kFours; i++) {
-      store_four(own + i * Tile::kThreads * 4, sums[i / 2 / Tile::kPairs][i / 2 % Tile::kPairs][i % 2]);
+      store_four(own + i * Tile::kThreads * 4,
+                 sums[i / 2 / Tile::kPairs][i / 2 % Tile::kPairs][i % 2]);
     }
     if (!comes_last(tickets + number, gridDim.z)) return;
 #pragma unroll
@@ -367,7 +368,7 @@ __device__ void forward_tiled(const bfloat16* __restrict__ x, const uint4* __res
   const bool has_tail = tail.weight != nullptr;
   const bool has_all = has_tail && gridDim.y == 1;
   const int quads = (out_channels + kChunk - 1) / kChunk * 2;
-  const int pitch = has_all ? Tile::kColumns / 8 + 1 : quads + 1;  // odd, so that rows meet all banks
+  const int pitch = (has_all ? Tile::kColumns / 8 : quads) + 1;  // odd, so that rows meet all banks
   constexpr int kParts = Tile::kVoxels / kPart;
   uint4* const ring = shared + (has_all ? Tile::kVoxels : kPart) * pitch;
   if (has_tail) __syncthreads();  // everyone is done with what these overwrite

@@ -1,17 +1,18 @@
-// Convolution of volumes whose kernel is its stride on tensor cores, in bfloat16, and the transposed
-// one, which is also its gradient with respect to what it reads.
+// Convolution of volumes whose kernel is its stride on tensor cores, in bfloat16, and the
+// transposed one, which is also its gradient with respect to what it reads.
 //
-//   embed     y[b, v, n] = f(sum_{t, c} x[b, v K + t, c] weight[n, c, t] + bias[n] + addend[b, v, n])
+//   embed     y[b, v, n] = f(sum_{t, c} x[b, v K + t, c] weight[n, c, t] + bias[n]
+//                            + addend[b, v, n])
 //             f(s) = s where s > 0, else slope s
 //   upsample  y[b, v K + t, n] = sum_c x[b, v, c] weight[c, n, t] + skip[b, v K + t, n]
 //
 // v and t have three components each, t those of a kernel of K = kD x kH x kW.
 //
 // Shapes   x (B, D, H, W, C), y (B, D / kD, H / kH, W / kW, N) or (B, D kD, H kH, W kW, N), addend
-//          and skip as y, all of bfloat16 and aligned to 16 bytes; bias of float. N is a multiple of
-//          8 and kW C of 4 (embed), or C of 8 and kW N of 4 (upsample). skip may be y.
-//          Kernels read weights packed as bfloat16 in the order in which lanes hold them (mma.cuh),
-//          a matrix of K C rows and N columns or of C rows and K N columns; see pack below.
+//          and skip as y, all of bfloat16 and aligned to 16 bytes; bias of float. N is a multiple
+//          of 8 and kW C of 4 (embed), or C of 8 and kW N of 4 (upsample). skip may be y. Kernels
+//          read weights packed as bfloat16 in the order in which lanes hold them (mma.cuh), a
+//          matrix of K C rows and N columns or of C rows and K N columns; see pack below.
 // Launch   Both are a product whose left side has a row for each voxel of the smaller volume. In
 //          embed it is made of kD kH runs of kW C values that lie side by side in x; in upsample
 //          each row of the result is kD kH runs of kW N values that lie side by side in y. A block
@@ -20,13 +21,14 @@
 //          rows x 16 columns.
 //          embed     grid = (B x tiles of an item's voxels, N / 32, splits), block = 128. Where
 //                    there are fewer tiles than fill the device, blocks share a tile and divide its
-//                    terms; the last one to come adds up what each has left, in order. Moments as in
-//                    statistics.cuh.
+//                    terms; the last one to come adds up what each has left, in order. Moments as
+//                    in statistics.cuh.
 //          upsample  grid = (tiles of all voxels, K N / 32), block = 128.
 //          pack      a thread for each packed value.
-// Traffic  embed reads x once for every 32 channels of y, from L2 but for the first, weights once for
-//          each tile, and writes y once; splits write and read 4 bytes a value each. upsample reads x
-//          once for every 32 columns, weights once for each tile, skip once and writes y once.
+// Traffic  embed reads x once for every 32 channels of y, from L2 but for the first, weights once
+//          for each tile, and writes y once; splits write and read 4 bytes a value each. upsample
+//          reads x once for every 32 columns, weights once for each tile, skip once and writes y
+//          once.
 // Numerics x as it is, weights rounded to bfloat16, sums in float in the registers of the tensor
 //          cores, terms in order within a split; y rounded once. Rounding weights and y makes a
 //          relative error of 1.5e-3 each.
@@ -42,7 +44,7 @@ constexpr int kThreads = kStatisticsThreads;
 constexpr int kColumns = 32;
 constexpr int kTerms = 64;  // of a stage
 constexpr int kChunks = kTerms / kFragment;
-constexpr int kStages = 3;  // that are read or being copied
+constexpr int kStages = 3;                  // that are read or being copied
 constexpr int kLeftPitch = kTerms / 8 + 1;  // odd, so that rows meet all banks
 constexpr int kRightQuads = kColumns / kFragment * kChunks * kWarpSize;
 constexpr int kStagedPitch = kColumns + 4;
@@ -60,11 +62,11 @@ struct Shared {
 
 /// How the terms of a row lie in x: in runs of neighboring values.
 struct Runs {
-  int length;          // of a run, a multiple of 4
-  int count;           // of runs of neighboring lines
-  long long line;      // values between lines
-  long long slice;     // values between slices, each of which has count lines
-  int terms;           // of all runs
+  int length;       // of a run, a multiple of 4
+  int count;        // of runs of neighboring lines
+  long long line;   // values between lines
+  long long slice;  // values between slices, each of which has count lines
+  int terms;        // of all runs
 
   __device__ __forceinline__ long long offset_of(int term) const {
     const int run = term / length;
@@ -138,7 +140,8 @@ __device__ __forceinline__ void multiply(const bfloat16* __restrict__ x, const R
     __syncthreads();  // also, everyone is done with what the next copies overwrite
     copy(stage + kStages - 1);
     const uint4* const left = shared.stages + stage % kStages * Shared<kRows>::kStageQuads;
-    const uint4* const right = left + Shared<kRows>::kLeftQuads + pair_of_warp * kChunks * kWarpSize;
+    const uint4* const right =
+        left + Shared<kRows>::kLeftQuads + pair_of_warp * kChunks * kWarpSize;
     const int count = min(kChunks, chunks - (first_stage + stage) * kChunks);
 #pragma unroll
     for (int chunk = 0; chunk < kChunks; chunk++) {
@@ -295,24 +298,24 @@ __device__ void upsample(const bfloat16* __restrict__ x, const uint4* __restrict
 
 }  // namespace
 
-#define PATCHES(size, rows)                                                                        \
-  ENTRY(tensor_patches_embed_##size##_bf16, 128, const bfloat16* x, const uint4* weight,           \
-        const float* bias, const bfloat16* addend, float slope, bfloat16* y, float* partials,      \
-        unsigned* tickets, STATISTICS_PARAMETERS, int tiles, int depth, int height, int width,     \
-        int kernel_depth, int kernel_height, int kernel_width, int in_channels, int out_channels,  \
-        int stages_per_split) {                                                                    \
-    require_tensor_cores();                                                                        \
-    embed<rows>(x, weight, {bias, addend, slope}, STATISTICS, y, partials, tickets, tiles,         \
-                {depth, height, width}, {kernel_depth, kernel_height, kernel_width}, in_channels,  \
-                out_channels, stages_per_split);                                                   \
-  }                                                                                                \
-  ENTRY(tensor_patches_upsample_##size##_bf16, 128, const bfloat16* x, const uint4* weight,        \
-        const bfloat16* skip, bfloat16* y, long long voxels, int depth, int height, int width,     \
-        int kernel_depth, int kernel_height, int kernel_width, int in_channels,                    \
-        int out_channels) {                                                                        \
-    require_tensor_cores();                                                                        \
-    upsample<rows>(x, weight, skip, y, voxels, {depth, height, width},                             \
-                   {kernel_depth, kernel_height, kernel_width}, in_channels, out_channels);        \
+#define PATCHES(size, rows)                                                                       \
+  ENTRY(tensor_patches_embed_##size##_bf16, 128, const bfloat16* x, const uint4* weight,          \
+        const float* bias, const bfloat16* addend, float slope, bfloat16* y, float* partials,     \
+        unsigned* tickets, STATISTICS_PARAMETERS, int tiles, int depth, int height, int width,    \
+        int kernel_depth, int kernel_height, int kernel_width, int in_channels, int out_channels, \
+        int stages_per_split) {                                                                   \
+    require_tensor_cores();                                                                       \
+    embed<rows>(x, weight, {bias, addend, slope}, STATISTICS, y, partials, tickets, tiles,        \
+                {depth, height, width}, {kernel_depth, kernel_height, kernel_width}, in_channels, \
+                out_channels, stages_per_split);                                                  \
+  }                                                                                               \
+  ENTRY(tensor_patches_upsample_##size##_bf16, 128, const bfloat16* x, const uint4* weight,       \
+        const bfloat16* skip, bfloat16* y, long long voxels, int depth, int height, int width,    \
+        int kernel_depth, int kernel_height, int kernel_width, int in_channels,                   \
+        int out_channels) {                                                                       \
+    require_tensor_cores();                                                                       \
+    upsample<rows>(x, weight, skip, y, voxels, {depth, height, width},                            \
+                   {kernel_depth, kernel_height, kernel_width}, in_channels, out_channels);       \
   }
 
 PATCHES(large, 64)

@@ -297,6 +297,44 @@ class TensorConvolutionKernelsTest {
     }
   }
 
+  @Test
+  void onlyAlignedSkipsAreAddedOnTensorCores() {
+    Grid grid = new Grid(1, Extents.cube(2));
+    Convolution shape = Convolution.same3(24, 24);
+    Convolution up = Convolution.patches(24, 8, Extents.cube(2));
+    try (CudaBackend backend = EmulatedCuda.openOnTensorCores(false);
+        var _ = backend.scopes().open()) {
+      Convolutions convolutions = backend.convolutions();
+      Buffer x = backend.scopes().allocate(DType.BFLOAT16, 8 * 24);
+      Buffer y = backend.scopes().allocate(DType.BFLOAT16, 8 * 24);
+      Buffer larger = backend.scopes().allocate(DType.BFLOAT16, 64 * 8);
+      Buffer weight = backend.scopes().allocate(DType.FLOAT32, 8 * 24 * 24);
+      Buffer room = backend.scopes().allocate(DType.BFLOAT16, 64 * 8 + 1);
+      Tail aligned = new Tail(weight, null, x);
+      Tail unaligned = new Tail(weight, null, room.slice(1, 8 * 24));
+      assertThat(convolutions.takesTail(x, NOTHING, aligned, y, grid, shape)).isTrue();
+      assertThat(convolutions.takesTail(x, NOTHING, unaligned, y, grid, shape)).isFalse();
+      assertThat(convolutions.upsample(x, weight, null, larger, grid, up)).isTrue();
+      assertThat(convolutions.upsample(x, weight, room.slice(1, 64 * 8), larger, grid, up))
+          .isFalse();
+    }
+  }
+
+  @Test
+  void otherKernelsHaveNoTails() {
+    Grid grid = new Grid(1, Extents.cube(1));
+    Convolution shape = Convolution.same3(24, 24);
+    try (Twin twin = new Twin(DType.BFLOAT16)) {
+      Buffer x = twin.activations(24).device();
+      Tail tail = new Tail(x, null, x);
+      Convolutions own = twin.device().convolutions();
+      assertThat(own.takesTail(x, NOTHING, tail, x, grid, shape)).isFalse();
+      assertThatThrownBy(() -> own.forward(x, x, NOTHING, tail, x, grid, shape))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("own has no tails");
+    }
+  }
+
   private static void finish(Twin twin, Buffer y, @Nullable Buffer addend, double slope) {
     if (addend != null) {
       twin.reference().add(y, addend, y);

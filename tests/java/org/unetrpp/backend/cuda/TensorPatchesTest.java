@@ -67,8 +67,7 @@ class TensorPatchesTest {
     }
   }
 
-  private static Case of(
-      int batch, Extents extents, int in, int out, Extents kernel) {
+  private static Case of(int batch, Extents extents, int in, int out, Extents kernel) {
     return new Case(new Grid(batch, extents), Convolution.patches(in, out, kernel));
   }
 
@@ -174,8 +173,7 @@ class TensorPatchesTest {
       TensorPatches patches = patches(twin);
       for (Tiling tiling : patches.forwardTilings(c.grid(), c.shape)) {
         Buffer y = twin.room(c.outputs()).device();
-        Buffer coefficients =
-            twin.room(DType.FLOAT32, 2L * c.patches.batch() * channels).device();
+        Buffer coefficients = twin.room(DType.FLOAT32, 2L * c.patches.batch() * channels).device();
         GroupStatistics statistics = new GroupStatistics(coefficients, gamma, groups, 1e-5);
         patches.forward(
             x.device(), weight.device(), Epilogue.NONE, statistics, y, c.grid(), c.shape, tiling);

@@ -143,8 +143,7 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
         Buffer y,
         Grid grid,
         Convolution shape) {
-      this(
-          x, weight, epilogue, tail, y, grid, shape.inChannels(), shape.outChannels(), false);
+      this(x, weight, epilogue, tail, y, grid, shape.inChannels(), shape.outChannels(), false);
     }
 
     int chunks() {
@@ -375,7 +374,7 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
       if (p.tail() != null && p.outChannels() > tile.tailChannels) {
         continue;
       }
-      for (int count = 1; count <= p.chunks(); count *= 2) {
+      for (int count = 1; count <= p.chunks(); count++) {
         Tiling tiling = new Tiling(tile, Splits.of(1, p.chunks(), count, count));
         if (!tilings.contains(tiling)) {
           tilings.add(tiling);
@@ -407,15 +406,11 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
             : context.tickets((long) tiles * groups + tiles);
     try (var _ = context.scopes().open()) {
       Buffer partials =
-          splits == 1
-              ? null
-              : context.floats((long) tiles * groups * splits * tile.elements());
+          splits == 1 ? null : context.floats((long) tiles * groups * splits * tile.elements());
       context.launch(
           FILE,
           CudaContext.entry("tensor_convolution_" + tile.suffix, p.x()),
-          LaunchGeometry.blocks(1, THREADS)
-              .grid(tiles, groups, splits)
-              .shared(tile.sharedBytes),
+          LaunchGeometry.blocks(1, THREADS).grid(tiles, groups, splits).shared(tile.sharedBytes),
           context
               .arguments(p.x())
               .longs(packed)

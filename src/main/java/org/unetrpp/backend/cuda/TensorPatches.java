@@ -9,6 +9,7 @@ import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.cuda.driver.KernelArguments;
 import org.unetrpp.backend.cuda.driver.LaunchGeometry;
 import org.unetrpp.memory.Buffer;
+import org.unetrpp.memory.DType;
 
 /**
  * Launches {@code kernels/tensor_patches.cu}: convolutions in bfloat16 whose kernel is their
@@ -20,7 +21,7 @@ final class TensorPatches {
   private static final int COLUMNS = 32;
   private static final int TERMS = 64; // of a stage
   private static final int MOMENT_FLOATS = 3; // count, mean and squared deviations
-  private static final int ITEMS_AT_ONCE = 32; // tiles whose moments the last block merges alone
+  private static final int TILES_AT_ONCE = 32; // whose moments the last block merges alone
   private static final int MOST_TILINGS = 6; // that are tried
 
   // What is expected to take how long, in clocks of a multiprocessor.
@@ -41,12 +42,8 @@ final class TensorPatches {
       this.rows = rows;
     }
 
-    long stageBytes() {
-      return (long) (rows + COLUMNS) * TERMS * Short.BYTES;
-    }
-
-    long partialBytes() {
-      return (long) rows * COLUMNS * Float.BYTES;
+    long elements() {
+      return (long) rows * COLUMNS;
     }
   }
 
@@ -80,11 +77,13 @@ final class TensorPatches {
       int splits = tiling.splits().count();
       long sums = tiles(tile) * groups();
       long rounds = Math.ceilDiv(sums * splits, multiprocessors);
-      long bytes = tiling.splits().steps() * tile.stageBytes() + tile.partialBytes();
-      double clocks = (double) rounds * bytes / BYTES_OF_CLOCK;
+      long read = Math.min((long) tiling.splits().steps() * TERMS, terms) * (tile.rows + COLUMNS);
+      double clocks =
+          (double) rounds * (read + tile.elements()) * DType.BFLOAT16.bytes() / BYTES_OF_CLOCK;
       if (splits > 1) {
         long merges = Math.ceilDiv(sums, multiprocessors);
-        clocks += TICKET + (double) merges * splits * tile.partialBytes() / BYTES_OF_CLOCK_ALONE;
+        double bytes = (double) (rounds + merges * splits) * tile.elements() * Float.BYTES;
+        clocks += TICKET + bytes / BYTES_OF_CLOCK_ALONE;
       }
       return clocks;
     }
@@ -140,15 +139,14 @@ final class TensorPatches {
     List<Tiling> tilings = new ArrayList<>();
     for (Tile tile : Tile.values()) {
       int most = areSplit ? product.stages() : 1;
-      for (int count = 1; count <= most; count *= 2) {
+      for (int count = 1; count <= most; count++) {
         Tiling tiling = new Tiling(tile, Splits.of(1, product.stages(), count, count));
         if (!tilings.contains(tiling)) {
           tilings.add(tiling);
         }
       }
     }
-    tilings.sort(
-        Comparator.comparingDouble(tiling -> product.clocks(tiling, multiprocessors)));
+    tilings.sort(Comparator.comparingDouble(tiling -> product.clocks(tiling, multiprocessors)));
     return List.copyOf(tilings.subList(0, Math.min(tilings.size(), MOST_TILINGS)));
   }
 
@@ -170,12 +168,11 @@ final class TensorPatches {
     long packed = packed(weight, shape);
     try (var _ = context.scopes().open()) {
       Buffer partials =
-          splits == 1 ? null : context.floats((long) tiles * groups * splits * tile.rows * COLUMNS);
+          splits == 1 ? null : context.floats((long) tiles * groups * splits * tile.elements());
       long splitTickets = splits == 1 ? 0 : (long) tiles * groups;
       Measuring measuring =
           statistics == null ? null : measuring(statistics, grid.batch(), tilesOfItem, shape);
-      long tickets =
-          context.tickets(splitTickets + (measuring == null ? 0 : measuring.tickets()));
+      long tickets = context.tickets(splitTickets + (measuring == null ? 0 : measuring.tickets()));
       KernelArguments arguments =
           context
               .arguments(x)
@@ -214,7 +211,12 @@ final class TensorPatches {
 
   /** What the blocks of a convolution take moments of and merge. */
   private record Measuring(
-      GroupStatistics statistics, Buffer moments, int tilesOfItem, int group, int width, long tickets) {
+      GroupStatistics statistics,
+      Buffer moments,
+      int tilesOfItem,
+      int group,
+      int width,
+      long tickets) {
     void add(KernelArguments arguments, long ticket) {
       arguments
           .buffers(moments, statistics.gamma(), statistics.coefficients())
@@ -229,7 +231,7 @@ final class TensorPatches {
       GroupStatistics statistics, int items, int tilesOfItem, Convolution shape) {
     int channels = shape.outChannels();
     int group =
-        tilesOfItem <= ITEMS_AT_ONCE
+        tilesOfItem <= TILES_AT_ONCE
             ? 1
             : Math.toIntExact(Math.round(Math.ceil(Math.sqrt(tilesOfItem))));
     long groups = (long) Math.ceilDiv(channels, COLUMNS) * Math.ceilDiv(tilesOfItem, group);
@@ -285,8 +287,7 @@ final class TensorPatches {
     long packed =
         fragments.get(
             weight,
-            new PackedFragments.Order(
-                shape.inChannels(), shape.outChannels(), taps, false, false));
+            new PackedFragments.Order(shape.inChannels(), shape.outChannels(), taps, false, false));
     context.launch(
         FILE,
         CudaContext.entry("tensor_patches_upsample_" + tiling.tile().suffix, x),
