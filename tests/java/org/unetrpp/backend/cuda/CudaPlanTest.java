@@ -36,10 +36,10 @@ class CudaPlanTest {
   @ParameterizedTest(name = "{0} in {1}: {2} MB, {3} launches")
   @CsvSource({
     "synapse, FLOAT32, 208, 170",
-    "synapse, BFLOAT16, 130, 117",
-    "acdc, BFLOAT16, 60, 159",
-    "lung, BFLOAT16, 150, 159",
-    "tumor, BFLOAT16, 260, 118"
+    "synapse, BFLOAT16, 104, 117",
+    "acdc, BFLOAT16, 42, 159",
+    "lung, BFLOAT16, 119, 159",
+    "tumor, BFLOAT16, 222, 118"
   })
   void aPublishedPassFitsIntoLittleMemory(String name, DType type, int megabytes, int launches) {
     Architecture architecture = Architecture.published(name).orElseThrow();
