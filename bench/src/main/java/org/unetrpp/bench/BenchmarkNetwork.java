@@ -50,6 +50,28 @@ public final class BenchmarkNetwork {
         of.channelDropout());
   }
 
+  /** A network with all of its channels and one block in each stage. */
+  public static Architecture shallow(Architecture of) {
+    return new Architecture(
+        of.inputChannels(),
+        of.classes(),
+        of.patch(),
+        of.stem(),
+        of.downsampling(),
+        of.widths(),
+        List.of(1, 1, 1, 1),
+        1,
+        of.projections(),
+        of.decoderProjection(),
+        of.featureSize(),
+        of.heads(),
+        of.tokenProjection(),
+        of.fusion(),
+        of.residualConvolutions(),
+        of.attentionDropout(),
+        of.channelDropout());
+  }
+
   private static PublishedNetwork published(String name) {
     return PublishedNetwork.of(name)
         .orElseThrow(() ->

@@ -22,7 +22,7 @@ import org.unetrpp.engine.Engine;
 /// | `command` | does | of |
 /// | --- | --- | --- |
 /// | `HELLO` | tells what there is to compute on | |
-/// | `LOAD` | a network with weights and inputs, as `name` | `task` (`forward`, `training`), `variant`, `patch` of a tiny network, `batch`, `precision`, `own` for no kernels but the engine's |
+/// | `LOAD` | a network with weights and inputs, as `name` | `task` (`forward`, `training`), `variant`, `patch` of a tiny network, `shallow` for one as wide as published, `batch`, `precision`, `own` for no kernels but the engine's |
 /// | `CHECK` | tells results to hold against others' | `name`, `file` for logits, `plan` |
 /// | `RUN` | times it again and again | `name`, `mode` (`stream`, `plan`), `least`, `seconds`, `most` |
 /// | `LAYERS` | tells what each kernel takes | `name`, `passes` |

@@ -67,14 +67,19 @@ record Request(JsonObject json) {
     return Providers.ofThisMachine(coarse ? Precision.TENSOR_FLOAT32 : Precision.FLOAT32);
   }
 
-  /** The published network of {@code variant}, or with {@code patch} a tiny one of its form. */
+  /**
+   * The published network of {@code variant}, or with {@code patch} a tiny one of its form, or with
+   * {@code shallow}, too, one of its widths.
+   */
   Architecture architecture() {
     Architecture published =
         Architecture.published(text("variant"))
             .orElseThrow(
                 () -> new IllegalArgumentException("variant '%s'".formatted(text("variant"))));
-    return json.has("patch")
-        ? BenchmarkNetwork.tiny(published.withPatch(extents("patch")))
-        : published;
+    if (!json.has("patch")) {
+      return published;
+    }
+    Architecture small = published.withPatch(extents("patch"));
+    return flag("shallow") ? BenchmarkNetwork.shallow(small) : BenchmarkNetwork.tiny(small);
   }
 }
