@@ -30,7 +30,8 @@
 //          terms: splits. The last of them to come adds up what all have left in partials, by
 //          the order of the splits; tickets has a zero for each tile, before and after.
 //          Moments, where they are asked for, go to (items, tiles, channels), are merged by the last
-//          blocks of groups of tiles and of items, and become the coefficients of group_norm.cu.
+//          blocks of groups of tiles and of items, and become the coefficients of group_norm.cu
+//          (statistics.cuh).
 //          backward_weights_tiled   3x3x3, stride 1, padding 1. A block has 16 x 16 channels and
 //                          all taps, and walks over its share of 4x4x8 tiles of voxels, x with a
 //                          halo. A thread has 3 taps along W x 4 x 4 channels.

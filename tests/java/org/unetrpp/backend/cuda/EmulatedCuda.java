@@ -74,6 +74,7 @@ public final class EmulatedCuda {
    * differs from what other kernels compute fails the test.
    */
   @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the caller closes it
   public static CudaBackend openOnTensorCores(boolean backwards) {
     return onTensorCores(providers -> open(DType.BFLOAT16, backwards, providers));
   }

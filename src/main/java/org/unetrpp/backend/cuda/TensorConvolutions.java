@@ -107,8 +107,8 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
         clocks += TICKET + (double) copies * tile.elements() * Float.BYTES / BYTES_OF_CLOCK;
       }
       if (p.tail() != null) {
-        double products = tile.extents.voxels() * p.outChannels() * p.outChannels() / PRODUCT;
-        clocks += Math.ceilDiv(tiles, multiprocessors) * products * CLOCKS_OF_PRODUCT;
+        double values = (double) tile.extents.voxels() * p.outChannels() * p.outChannels();
+        clocks += Math.ceilDiv(tiles, multiprocessors) * values / PRODUCT * CLOCKS_OF_PRODUCT;
         clocks += tile.groups(p) > 1 ? TICKET : 0;
       }
       return clocks;
