@@ -58,6 +58,7 @@ struct Image {
   static constexpr int kMiddleStep = kPlaneTaps / 2 * kChannels / kChunk;
   static constexpr int kCopiedVoxels = kChannels == 1 ? 2 : 1;
   static constexpr int kCopiedBytes = kCopiedVoxels * kChannels * sizeof(bfloat16);
+  static constexpr int kTurns = 4;  // three that are read and one that is copied
   static_assert(kChannels == 1 || kChannels == 4);
 
   /// Begins to copy plane d, or zeros where there is none.
@@ -96,7 +97,7 @@ struct Image {
     }
   }
 
-  /// Sums of conv1 for plane d of x, of which three planes take turns from image on; and of the
+  /// Sums of conv1 for plane d of x, of which kTurns planes take turns from image on; and of the
   /// shortcut, if that is wanted.
   template <bool kShortcut>
   __device__ __forceinline__ static void convolve(const bfloat16* image, int d, int first,
@@ -122,8 +123,8 @@ struct Image {
     }
   }
 
-  /// Which of three planes that take turns has plane d, from -2 on.
-  __device__ __forceinline__ static int slot(int d) { return (d + 3) % 3; }
+  /// Which of the planes that take turns is plane d, from -2 on.
+  __device__ __forceinline__ static int slot(int d) { return (d + kTurns) % kTurns; }
 
  private:
   __device__ __forceinline__ static int offset(int tap) { return tap % 3 * kImageWidth + tap / 3; }
@@ -137,7 +138,7 @@ template <int kChannels>
 __device__ __forceinline__ void measure(const bfloat16* __restrict__ x, const uint4* weight,
                                         const Column& column, const Statistics& statistics) {
   using X = Image<kChannels>;
-  __shared__ uint4 image_quads[3 * X::kValues / 8];
+  __shared__ uint4 image_quads[X::kTurns * X::kValues / 8];
   __shared__ LaneMoments of_first, of_shortcut;
   __shared__ Moments scratch[kNarrowThreads];
   bfloat16* const image = reinterpret_cast<bfloat16*>(image_quads);
@@ -184,12 +185,13 @@ __device__ __forceinline__ uint2* four_of(uint4* plane, int line, int at_w) {
 /// conv1 of the image, normalized and activated.
 template <int kChannels>
 struct FirstConvolution {
+  static constexpr int kPlanes = 2;
   using X = Image<kChannels>;
   const bfloat16* x;
   const Column& column;
   const uint4* weight;
   Prologue prologue;  // with the coefficients of the shortcut behind those of each item
-  bfloat16* image;    // three planes of x
+  bfloat16* image;    // planes of x that take turns
 
   /// Before the walk.
   __device__ __forceinline__ void start() const {
@@ -200,7 +202,6 @@ struct FirstConvolution {
   __device__ __forceinline__ void begin(int d, uint4*) const { copy(d + 1); }
 
   __device__ __forceinline__ void complete(int d, uint4* plane) const {
-    __syncthreads();  // x is copied by all
     const int warp = threadIdx.x / kWarpSize;
     const int group = threadIdx.x % kWarpSize / 4;
 #pragma unroll 1
@@ -254,6 +255,7 @@ static_assert(kPlaneHeight % kPatch == 0 && kPlaneWidth % kPatch == 0);
 /// The encoder's block finished, added to the upsampled features.
 template <int kChannels>
 struct Upsampled {
+  static constexpr int kPlanes = 3;
   using X = Image<kChannels>;
   const bfloat16* c;
   const float2* coefficients;  // of c
@@ -266,13 +268,13 @@ struct Upsampled {
   const Column& column;
   float slope;
   int patch_depth;
-  bfloat16* image;         // two planes of x
-  uint4* feature_planes;   // two planes
+  bfloat16* image;        // planes of x that take turns
+  uint4* feature_planes;  // likewise
 
   __device__ __forceinline__ void begin(int d, uint4* plane) const {
     if (d < 0 || d >= column.extents.d) return;
     copy_plane(c, column, kWidth, d, plane);
-    X::copy(x, column, d, image + (d & 1) * X::kValues);
+    X::copy(x, column, d, image + d % kPlanes * X::kValues);
     const Extents coarse = {column.extents.d / patch_depth, column.extents.h / kPatch,
                             column.extents.w / kPatch};
 #pragma unroll 1
@@ -293,7 +295,6 @@ struct Upsampled {
   }
 
   __device__ __forceinline__ void complete(int d, uint4* plane) const {
-    __syncthreads();  // all is copied by all
     const int lane = threadIdx.x % kWarpSize;
     const uint4* const weight_of_plane =
         weight + d % patch_depth * kPatch * kPatch * kPlaceSteps * kWarpSize + lane;
@@ -343,7 +344,7 @@ struct Upsampled {
 
  private:
   __device__ __forceinline__ uint4* features_of(int d) const {
-    return feature_planes + (d & 1) * kFeatureHeight * kFeatureWidth * kFeatureQuads;
+    return feature_planes + d % kPlanes * kFeatureHeight * kFeatureWidth * kFeatureQuads;
   }
 
   /// Place of 8 channels of a voxel: those of eight neighboring voxels meet all banks once.
@@ -358,7 +359,7 @@ struct Upsampled {
     const int w = column.first_w - 1 + at_w;
     if (!is_inside(d, h, w, column.extents)) return;  // zeros were copied
     const bfloat16* const of_x =
-        image + (d & 1) * X::kValues + ((line + 1) * kImageWidth + at_w + 1) * kChannels;
+        image + d % kPlanes * X::kValues + ((line + 1) * kImageWidth + at_w + 1) * kChannels;
     uint2* const at = four_of(plane, line, at_w);
     at->x = added(at->x, of_x, narrow_channel(), up[0], up[1]);
     at->y = added(at->y, of_x, narrow_channel() + 2, up[2], up[3]);
@@ -528,7 +529,8 @@ MEASURE(4)
         int width, int depth_per_block) {                                                     \
     require_tensor_cores();                                                                   \
     DYNAMIC_SHARED(uint4, shared);                                                            \
-    LaneMoments* const lanes = reinterpret_cast<LaneMoments*>(shared + 2 * kPlaneQuads);      \
+    LaneMoments* const lanes = reinterpret_cast<LaneMoments*>(                                \
+        shared + FirstConvolution<channels>::kPlanes * kPlaneQuads);                          \
     __shared__ Column column;                                                                 \
     Column::set(column, {depth, height, width}, depth_per_block);                             \
     const FirstConvolution<channels> source = {                                               \
@@ -555,7 +557,8 @@ ENCODE(4)
     require_tensor_cores();                                                                   \
     DYNAMIC_SHARED(uint4, shared);                                                            \
     __shared__ float2 shortcut_pairs[channels * kWidth / 2];                                  \
-    LaneMoments* const lanes = reinterpret_cast<LaneMoments*>(shared + 2 * kPlaneQuads);      \
+    LaneMoments* const lanes = reinterpret_cast<LaneMoments*>(                                \
+        shared + Upsampled<channels>::kPlanes * kPlaneQuads);                                 \
     uint4* const feature_planes = reinterpret_cast<uint4*>(lanes + 1);                        \
     for (int i = threadIdx.x; i < channels * kWidth; i += kNarrowThreads) {                   \
       const float value = shortcut[i % kWidth * channels + i / kWidth];                       \
@@ -576,7 +579,8 @@ ENCODE(4)
         slope,                                                                                \
         patch_depth,                                                                          \
         reinterpret_cast<bfloat16*>(feature_planes +                                          \
-                                    2 * kFeatureHeight * kFeatureWidth * kFeatureQuads),      \
+                                    Upsampled<channels>::kPlanes * kFeatureHeight *           \
+                                        kFeatureWidth * kFeatureQuads),                       \
         feature_planes};                                                                      \
     const Measured sink = {column, y, kWidth, *lanes};                                        \
     walk(column, weight, shared, source, sink);                                               \

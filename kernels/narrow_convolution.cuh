@@ -5,12 +5,14 @@
 // A block has a column of 12 x 32 voxels (H x W) and 16 channels of y. Its warps keep all 27 x 16 x
 // 16 weights in registers, 108 of each lane, and sums of three planes: each plane of the input lies
 // in shared memory once, with a halo of one, and adds to the planes before, at and after it. A warp
-// has 3 x 16 voxels. Meanwhile the next plane is copied.
+// has 3 x 16 voxels.
 //
 // For each plane of the column and the one before and behind it, a source
 //   begin(d, plane)     begins to copy what plane d of the input is made of,
-//   complete(d, plane)  makes it, when this thread's copies are there; not for planes outside of
-//                       the volume, which add nothing.
+//   complete(d, plane)  makes it of that; not for planes outside of the volume, which add nothing.
+// Both go ahead of the sums: while those of a plane are added, the next plane is completed and the
+// one after that is copied, with one barrier for all; so that some warps are in products while
+// others are elsewhere. kPlanes of a source take turns.
 // A sink gets the sums of a plane of y: take(z, sums) where z of the column's planes came before.
 #pragma once
 
@@ -79,6 +81,9 @@ struct Column {
     return ((static_cast<long long>(item) * extents.d + d) * extents.h + h) * extents.w + w;
   }
 
+  /// Whether the volume has plane d.
+  __device__ __forceinline__ bool has(int d) const { return d >= 0 && d < extents.d; }
+
   /// Whether plane d belongs to the column, and not to what others compute.
   __device__ __forceinline__ bool has_plane(int d) const {
     return d >= first_d && d < first_d + depth;
@@ -127,7 +132,7 @@ __device__ __forceinline__ void add_plane(const uint4* plane, const unsigned (&w
   }
 }
 
-/// Walks along a column. weight is packed; planes has room for two.
+/// Walks along a column. weight is packed; planes has room for Source::kPlanes.
 template <typename Source, typename Sink>
 __device__ __forceinline__ void walk(const Column& column, const uint4* __restrict__ weight,
                                      uint4* planes, Source& source, Sink& sink) {
@@ -142,10 +147,10 @@ __device__ __forceinline__ void walk(const Column& column, const uint4* __restri
   }
 
   LineSums sums[3] = {};
-  const auto add = [&](int z, const uint4* plane, bool is_there, auto phase) {
+  const auto add = [&](int z, bool is_there, auto phase) {
     constexpr int kPhase = decltype(phase)::value;
     constexpr int kReady = (kPhase + 1) % 3;  // the plane that gets nothing more
-    if (is_there) add_plane<kPhase>(plane, weights, sums);
+    if (is_there) add_plane<kPhase>(planes + z % Source::kPlanes * kPlaneQuads, weights, sums);
     if (z >= 2) sink.take(z - 2, sums[kReady]);
 #pragma unroll
     for (int line = 0; line < kLinesOfWarp; line++) {
@@ -154,28 +159,30 @@ __device__ __forceinline__ void walk(const Column& column, const uint4* __restri
     }
   };
 
-  source.begin(column.first_d - 1, planes);
+  const int end = column.depth + 2;
+  const auto plane_of = [&](int z) { return planes + z % Source::kPlanes * kPlaneQuads; };
+  source.begin(column.first_d - 1, plane_of(0));
   end_copy_group();
+  wait_for_copies<0>();
+  __syncthreads();
 #pragma unroll 1
-  for (int z = 0; z < column.depth + 2; z++) {
-    uint4* const plane = planes + (z & 1) * kPlaneQuads;
+  for (int z = -1; z < end; z++) {  // plane z is complete, the next one is copied
     const int d = column.first_d + z - 1;
-    const bool is_there = d >= 0 && d < column.extents.d;
-    wait_for_copies<0>();
-    if (is_there) source.complete(d, plane);
-    __syncthreads();  // also, everyone is done with the other plane
-    if (z + 1 < column.depth + 2) source.begin(d + 1, planes + ((z + 1) & 1) * kPlaneQuads);
+    if (z + 2 < end) source.begin(d + 2, plane_of(z + 2));
     end_copy_group();
-    switch (z % 3) {  // sums stay in their registers
+    switch (z < 0 ? -1 : z % 3) {  // sums stay in their registers
       case 0:
-        add(z, plane, is_there, Constant<0>());
+        add(z, column.has(d), Constant<0>());
         break;
       case 1:
-        add(z, plane, is_there, Constant<1>());
+        add(z, column.has(d), Constant<1>());
         break;
-      default:
-        add(z, plane, is_there, Constant<2>());
+      case 2:
+        add(z, column.has(d), Constant<2>());
     }
+    if (z + 1 < end && column.has(d + 1)) source.complete(d + 1, plane_of(z + 1));
+    wait_for_copies<0>();
+    __syncthreads();
   }
 }
 
@@ -207,6 +214,7 @@ __device__ __forceinline__ void copy_plane(const bfloat16* x, const Column& colu
 
 /// The values of a volume.
 struct AsTheyAre {
+  static constexpr int kPlanes = 3;
   const bfloat16* x;
   const Column& column;
   int channels;
@@ -220,6 +228,7 @@ struct AsTheyAre {
 
 /// The values of a volume, normalized and activated, which padding is not.
 struct Normalized {
+  static constexpr int kPlanes = 3;
   const bfloat16* x;
   const Column& column;
   int channels;
@@ -229,7 +238,7 @@ struct Normalized {
     copy_plane(x, column, channels, d, plane);
   }
 
-  /// In place, what this thread has copied.
+  /// In place.
   __device__ __forceinline__ void complete(int, uint4* plane) const {
     if (prologue.coefficients == nullptr) return;
     const int first = column.item * channels + threadIdx.x % 2 * 8;

@@ -38,7 +38,8 @@ final class FullResolutionKernels {
 
   private static final long ALIGNMENT = 16;
 
-  private static final int WALK_BYTES = 44_032; // two planes and the moments of lanes
+  private static final int PLANE_BYTES = 17_920;
+  private static final int MOMENT_BYTES = 8192; // of a block's threads
   private static final int IMAGE_BYTES = 1152; // of a plane, for each channel
   private static final int FEATURE_BYTES = 3200; // of a plane
   private static final float SLOPE = (float) ResidualBlockParameters.SLOPE;
@@ -218,7 +219,7 @@ final class FullResolutionKernels {
         convolving("encode", grid),
         channels,
         grid,
-        WALK_BYTES + 3 * IMAGE_BYTES * channels,
+        2 * PLANE_BYTES + MOMENT_BYTES + 4 * IMAGE_BYTES * channels,
         encoded.ofConvolved(),
         moments,
         () ->
@@ -255,7 +256,7 @@ final class FullResolutionKernels {
           walking,
           channels,
           grid,
-          WALK_BYTES + 2 * (IMAGE_BYTES * channels + FEATURE_BYTES),
+          MOMENT_BYTES + 3 * (PLANE_BYTES + IMAGE_BYTES * channels + FEATURE_BYTES),
           decoding.ofConvolved(),
           moments,
           () ->

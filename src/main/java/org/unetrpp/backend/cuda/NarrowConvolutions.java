@@ -17,6 +17,9 @@ final class NarrowConvolutions {
   private static final int MOST_IN_CHANNELS = TensorWeights.CHUNK;
   private static final int MOST_OUT_CHANNELS = 32; // x is read for each 16 of them
 
+  private static final int PLANE_BYTES = 53_760; // of three planes
+  private static final int MOMENT_BYTES = 8192; // of a block's threads
+
   private final CudaContext context;
   private final TensorWeights weights;
 
@@ -53,7 +56,7 @@ final class NarrowConvolutions {
             context.launch(
                 FILE,
                 CudaContext.entry("narrow_convolution", x),
-                walk.geometry(part),
+                walk.geometry(part).shared(PLANE_BYTES),
                 context
                     .arguments(x)
                     .longs(packed)
@@ -95,7 +98,7 @@ final class NarrowConvolutions {
             context.launch(
                 FILE,
                 CudaContext.entry("narrow_convolution_measured", x),
-                walk.geometry(part),
+                walk.geometry(part).shared(PLANE_BYTES + MOMENT_BYTES),
                 tiles
                     .add(arguments, statistics, moments, tickets)
                     .ints(shape.grid().extents().toArray())
