@@ -2,8 +2,8 @@
 // bfloat16: three launches. With X = LayerNorm(x + positions), (N, C), h heads s of d channels:
 //
 //   sums    G = X^T X (C, C),  Y = X^T E^T (C, P),  and X^T F^T where F is another projection
-//   maps    U = [Wq; Wk] G,  |q_c|^2 = U_c Wq_c^T,  |k_c|^2 alike
-//           A_s = softmax(t1 U_s Wk_s^T / (|q| |k|))                                    (d, d)
+//   maps    U = Wk G,  |k_c|^2 = U_c Wk_c^T,  |q_c|^2 alike
+//           A_s = softmax(t1 Wq_s U_s^T / (|q| |k|))                                    (d, d)
 //           Kp = Wk Y + b,  M_s = Wq_s^T (t2 Kp_s / |q|) log2(e)                        (C, P)
 //           Vp = Wv Y + b                                                               (C, P)
 //           V = Wout2 blockdiag(A), or blockdiag(A) where there are no output layers
@@ -28,8 +28,9 @@
 //                  them. The last block to come of each group of runs adds theirs up.
 //                  grid = (runs, parts, B).
 //          maps    a block adds up 32 columns of the sums of the groups and multiplies them by 64
-//                  rows of a head's weights; the last one to come of a head makes of that what
-//                  needs all columns: A, M and V. grid = (width / 32 x ceil(2 d / 64), h, B).
+//                  rows of a head's weights. The last to come of those that M needs makes M; the
+//                  last of those that A needs makes A and V.
+//                  grid = (width / 32 x ceil(2 d / 64), h, B).
 //          output  Rows of reread(S) whose first values lie a multiple of h N apart are made of the
 //                  same C pairs of head and token: a class, of gcd(h N, C) / h rows. A block has
 //                  some of them: where C divides N, those of neighboring tokens (chunks) and of
@@ -354,7 +355,7 @@ struct HeadMaps {
   const float* __restrict__ keys_bias;
   const float* __restrict__ values_bias;
   float temperature, temperature2;
-  float* products;         // of each 32 columns: (d, d), and squares of norms (2, d)
+  float* products;         // of each 32 columns: keys by queries (d, d), squares of norms (2, d)
   float* projected_keys;   // (d, P')
   uint4* projected_values;
   uint4* logit_maps;
@@ -459,35 +460,39 @@ __device__ __forceinline__ void multiply_columns(const HeadMaps& maps, const Til
       }
     }
 
-    if (!is_gram || first >= eights) continue;
-    Split queries[2];  // the sums as factors of these 32 columns
+    if (!is_gram || first + 1 < eights) continue;
+    Split keys[2];  // the sums as factors of these 32 columns
 #pragma unroll
     for (int two = 0; two < 2; two++) {
 #pragma unroll
       for (int i = 0; i < 4; i++) {
         const float* const pair = &sums[two * 2 + i / 2][0] + i % 2 * 2;
-        split_pair(pair[0], pair[1], queries[two].high[i], queries[two].low[i]);
+        split_pair(pair[0], pair[1], keys[two].high[i], keys[two].low[i]);
       }
     }
     for (int eight = 0; eight < eights; eight++) {
       float product[4] = {};
 #pragma unroll
       for (int two = 0; two < 2; two++) {
-        const uint4 keys =
-            maps.rows[(static_cast<long long>(tile_of(eights + eight)) * steps + part * 2 + two) *
-                          kWarpSize +
-                      lane];
-        add_split(product, queries[two], keys.x, keys.y, keys.z, keys.w);
+        const uint4 right =
+            maps.rows[(tile_of(eight) * steps + part * 2 + two) * kWarpSize + lane];
+        add_split(product, keys[two], right.x, right.y, right.z, right.w);
       }
-      float* const to = products + (first * 8 + group) * maps.d + eight * 8 + quarter * 2;
-      *reinterpret_cast<float2*>(to) = make_float2(product[0], product[1]);
-      if (first + 1 < eights) {
-        *reinterpret_cast<float2*>(to + 8 * maps.d) = make_float2(product[2], product[3]);
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        const int row = (first + half - eights) * 8 + group;
+        if (row < 0) continue;
+        *reinterpret_cast<float2*>(products + row * maps.d + eight * 8 + quarter * 2) =
+            make_float2(product[half * 2], product[half * 2 + 1]);
       }
     }
   }
 }
 
+
+__device__ __forceinline__ float norm_of(float squares) {
+  return fmaxf(sqrtf(fmaxf(squares, 0.0f)), kLeastNorm);
+}
 
 /// A value in two parts to the same place of two tiles.
 __device__ __forceinline__ void store_split(const Tile& high, const Tile& low, int row, int column,
@@ -497,22 +502,15 @@ __device__ __forceinline__ void store_split(const Tile& high, const Tile& low, i
   low.values[row * low.stride + column] = from_float<bfloat16>(value - to_float(rounded)).bits;
 }
 
-/// A of the head and t2 Kp / |q|, in two parts in shared memory; zeros behind row d.
-__device__ __forceinline__ void make_channel_map(const HeadMaps& maps, float* logits, float* norms,
-                                                 const Tile& map_high, const Tile& map_low,
-                                                 const Tile& keys_high, const Tile& keys_low) {
+/// t2 Kp / |q| in two parts in shared memory, with zeros behind row d. Norms takes those of queries.
+__device__ __forceinline__ void scale_keys(const HeadMaps& maps, float* norms,
+                                           const Tile& keys_high, const Tile& keys_low) {
   const int d = maps.d;
-  for (int i = threadIdx.x * 4; i < maps.product_size(); i += kThreads * 4) {
+  for (int i = threadIdx.x * 4; i < d; i += kThreads * 4) {
     float four[4];
-    add_up(maps.products + i, maps.channels / kMapColumns, maps.product_size(), four);
+    add_up(maps.products + d * d + i, maps.channels / kMapColumns, maps.product_size(), four);
 #pragma unroll
-    for (int j = 0; j < 4; j++) {
-      if (i < d * d) {
-        logits[i / d * (d + 1) + i % d + j] = four[j];
-      } else {
-        norms[i - d * d + j] = fmaxf(sqrtf(fmaxf(four[j], 0.0f)), kLeastNorm);
-      }
-    }
+    for (int j = 0; j < 4; j++) norms[i + j] = norm_of(four[j]);
   }
   __syncthreads();
   for (int i = threadIdx.x; i < maps.inner() * maps.padded; i += kThreads) {
@@ -520,6 +518,25 @@ __device__ __forceinline__ void make_channel_map(const HeadMaps& maps, float* lo
     const float key = row < d ? maps.projected_keys[i] * (maps.temperature2 * kLogOfE / norms[row])
                               : 0.0f;
     store_split(keys_high, keys_low, row, i % maps.padded, key);
+  }
+  __syncthreads();
+}
+
+/// A of the head in shared memory, as it is and in two parts, these with zeros behind row d.
+__device__ __forceinline__ void make_channel_map(const HeadMaps& maps, float* logits, float* norms,
+                                                 const Tile& map_high, const Tile& map_low) {
+  const int d = maps.d;
+  for (int i = threadIdx.x * 4; i < maps.product_size(); i += kThreads * 4) {
+    float four[4];
+    add_up(maps.products + i, maps.channels / kMapColumns, maps.product_size(), four);
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      if (i < d * d) {
+        logits[(i % d + j) * (d + 1) + i / d] = four[j];
+      } else {
+        norms[i - d * d + j] = norm_of(four[j]);
+      }
+    }
   }
   for (int i = d * d + threadIdx.x; i < maps.inner() * d; i += kThreads) {
     store_split(map_high, map_low, i / d, i % d, 0.0f);
@@ -632,14 +649,14 @@ __device__ __forceinline__ void make_channel_maps(const HeadMaps& maps, const fl
   }
 }
 
-/// Dynamic shared memory: 32 columns of the sums in two parts, or what make_channel_map makes.
+/// Dynamic shared memory: 32 columns of the sums in two parts, or t2 Kp / |q|, or A.
 __device__ void attention_maps(const HeadMaps& maps, const float* __restrict__ sums, int groups,
-                               bool two_projections, unsigned* ticket) {
+                               bool two_projections, unsigned* tickets) {
   DYNAMIC_SHARED(unsigned short, shared);
+  const int part = static_cast<int>(blockIdx.x) % maps.column_parts();
   {
     const Tile high = {shared, kMapStride};
     const Tile low = {shared + maps.channels * kMapStride, kMapStride};
-    const int part = static_cast<int>(blockIdx.x) % maps.column_parts();
     for (int i = threadIdx.x; i < maps.channels * kMapColumns / 4; i += kThreads) {
       const int row = i / (kMapColumns / 4);
       const int column = i % (kMapColumns / 4) * 4;
@@ -656,20 +673,30 @@ __device__ void attention_maps(const HeadMaps& maps, const float* __restrict__ s
     __syncthreads();
     multiply_columns(maps, high, low, part, two_projections);
   }
-  if (!comes_last(ticket, gridDim.x)) return;
-
   const int d = maps.d;
-  float* const logits = reinterpret_cast<float*>(shared);
-  float* const norms = logits + d * (d + 1);
-  const int map_stride = d + kPadding;
-  const int keys_stride = maps.padded + kPadding;
-  const Tile map_high = {reinterpret_cast<unsigned short*>(norms + 2 * d), map_stride};
-  const Tile map_low = {map_high.values + maps.inner() * map_stride, map_stride};
-  const Tile keys_high = {map_low.values + maps.inner() * map_stride, keys_stride};
-  const Tile keys_low = {keys_high.values + maps.inner() * keys_stride, keys_stride};
-  make_channel_map(maps, logits, norms, map_high, map_low, keys_high, keys_low);
-  make_logit_map(maps, keys_high, keys_low);
-  make_channel_maps(maps, logits, map_high, map_low);
+  const int gram_parts = maps.channels / kMapColumns;
+  const int key_parts = maps.padded / kMapColumns;
+  const int row_parts = static_cast<int>(gridDim.x) / maps.column_parts();
+  const int query_parts = (d / 8 + kRowWarps * 2 - 1) / (kRowWarps * 2);  // that have such rows
+  const bool has_queries = static_cast<int>(blockIdx.x) / maps.column_parts() < query_parts;
+  if (has_queries && part < gram_parts + key_parts &&
+      comes_last(tickets, (gram_parts + key_parts) * query_parts)) {
+    float* const norms = reinterpret_cast<float*>(shared);
+    const int stride = maps.padded + kPadding;
+    const Tile high = {reinterpret_cast<unsigned short*>(norms + d), stride};
+    const Tile low = {high.values + maps.inner() * stride, stride};
+    scale_keys(maps, norms, high, low);
+    make_logit_map(maps, high, low);
+  }
+  if (part < gram_parts && comes_last(tickets + 1, gram_parts * row_parts)) {
+    float* const logits = reinterpret_cast<float*>(shared);
+    float* const norms = logits + d * (d + 1);
+    const int stride = d + kPadding;
+    const Tile high = {reinterpret_cast<unsigned short*>(norms + 2 * d), stride};
+    const Tile low = {high.values + maps.inner() * stride, stride};
+    make_channel_map(maps, logits, norms, high, low);
+    make_channel_maps(maps, logits, high, low);
+  }
 }
 
 // ---- output -------------------------------------------------------------------------------------
@@ -861,7 +888,10 @@ __device__ __forceinline__ void attention_output(const Tokens tokens, const Outp
   const Tile channel_values = {spatial.values + tiles * 16 * kStride, kStride};
 
   normalize<C>(tokens, makes_spatial ? slots : 0, of_pairs,
-               [&](int slot) { return is_short ? slot : (first_token + slot) % count; });
+               [&](int slot) {
+                 const int token = first_token + slot;
+                 return is_short ? slot : token < count ? token : token - count;
+               });
   normalize<C>(tokens, makes_channels ? rows : 0, of_rows,
                [&](int row) { return block.row_of(row); });
   __syncthreads();
@@ -1017,7 +1047,7 @@ ENTRY_BLOCKS(tensor_attention_maps, kThreads, 1, const float* sums, const float*
       padded,
       width};
   attention_maps(maps, sums + static_cast<long long>(blockIdx.z) * groups * channels * width,
-                 groups, two_projections != 0, tickets + number);
+                 groups, two_projections != 0, tickets + number * 2);
 }
 
 #define ATTENTION_SUMS(C)                                                                          \

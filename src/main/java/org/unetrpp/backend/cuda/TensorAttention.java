@@ -375,10 +375,10 @@ final class TensorAttention {
   private static int mapsSharedBytes(Sizes sizes) {
     int d = sizes.headChannels();
     int columns = 2 * sizes.channels() * (MAP_COLUMNS + PADDING) * DType.BFLOAT16.bytes();
-    int maps =
-        (d * (d + 1) + 2 * d) * Float.BYTES
-            + 2 * sizes.inner() * (d + sizes.padded() + 2 * PADDING) * DType.BFLOAT16.bytes();
-    return Math.max(columns, maps);
+    int rowBytes = 2 * sizes.inner() * DType.BFLOAT16.bytes(); // of a column in two parts
+    int keys = d * Float.BYTES + rowBytes * (sizes.padded() + PADDING);
+    int map = (d * (d + 1) + 2 * d) * Float.BYTES + rowBytes * (d + PADDING);
+    return Math.max(columns, Math.max(keys, map));
   }
 
   /**
@@ -543,7 +543,7 @@ final class TensorAttention {
                     projectedValues,
                     logitMaps,
                     channelMaps)
-                .longs(context.tickets((long) batch * sizes.heads()))
+                .longs(context.tickets(2L * batch * sizes.heads()))
                 .ints(
                     channels,
                     sizes.heads(),
