@@ -2,8 +2,8 @@
 // bfloat16: three launches. With X = LayerNorm(x + positions), (N, C), h heads s of d channels:
 //
 //   sums    G = X^T X (C, C),  Y = X^T E^T (C, P),  and X^T F^T where F is another projection
-//   maps    U = [Wq; Wk] G,  |q_c|^2 = U_c Wq_c^T,  |k_c|^2 alike
-//           A_s = softmax(t1 U_s Wk_s^T / (|q| |k|))                                    (d, d)
+//   maps    U = Wk G,  |k_c|^2 = U_c Wk_c^T,  |q_c|^2 alike
+//           A_s = softmax(t1 Wq_s U_s^T / (|q| |k|))                                    (d, d)
 //           Kp = Wk Y + b,  M_s = Wq_s^T (t2 Kp_s / |q|) log2(e)                        (C, P)
 //           Vp = Wv Y + b                                                               (C, P)
 //           V = Wout2 blockdiag(A), or blockdiag(A) where there are no output layers
@@ -16,8 +16,8 @@
 //
 // Shapes   x, y (B, N, C) of bfloat16, aligned to 16 bytes; positions (N, C) and other parameters
 //          of float. C 32, 64, 128 or 256; d a multiple of 8; P up to 128. P' is 32, 64 or 128,
-//          multiple of 32, with zeros behind P. sums (B, C, width) of float: [G | Y | X^T F^T],
-//          width = C + P', or C + 2 P'.
+//          with zeros behind P. sums (B, C, width) of float, for each
+//          group of runs: [G | Y | X^T F^T], width = C + P', or C + 2 P'.
 //          Matrices that a lane holds 16 bytes of (pack): of a matrix b (K, n), for each 8 columns
 //          n and 32 rows k in turn, the rows 2 quarter + 8 i and + 1 of column group; split: for
 //          each 16 rows the values rounded to bfloat16 and then what that cut off. The columns of
@@ -25,18 +25,20 @@
 // Launch   blocks of 256 threads.
 //          sums    a block normalizes a run of tokens, a tile at a time, and multiplies them for a
 //                  part of the result: 32 or 64 rows, up to 256 columns, a warp every eighth 8 of
-//                  them. The last block to come of each group of runs adds theirs up, and the last
-//                  of those all. grid = (runs, parts, B).
-//          maps    a block multiplies the weights of a head with 32 columns of the sums; the last
-//                  one to come of a head makes of that what needs all columns: A, M and V.
-//                  grid = (width / 32, h, B).
+//                  them. The last block to come of each group of runs adds theirs up.
+//                  grid = (runs, parts, B).
+//          maps    a block adds up 32 columns of the sums of the groups and multiplies them by 64
+//                  rows of a head's weights. The last to come of those that M needs makes M; the
+//                  last of those that A needs makes A and V.
+//                  grid = (width / 32 x ceil(2 d / 64), h, B).
 //          output  Rows of reread(S) whose first values lie a multiple of h N apart are made of the
 //                  same C pairs of head and token: a class, of gcd(h N, C) / h rows. A block has
 //                  some of them: where C divides N, those of neighboring tokens (chunks) and of
 //                  several heads; elsewhere one, or part of its rows. It normalizes the tokens of
 //                  the pairs and those of its rows of y; warps make softmax and S of 16 pairs at a
 //                  time, in registers, and X Wc^T; then y. grid = (classes / those of a block, parts
-//                  of the rows of a class, B).
+//                  of the rows of a class, B); or twice the parts, where some make
+//                  the spatial half of y and others the channel half.
 // Traffic  sums: x and positions for each part, E once; partial sums twice.
 //          output: x and positions three times (from L2 but for the first), y once; maps from L2.
 // Numerics X, E, M, Vp, V, the other weights, S and X Wc^T are rounded to bfloat16, and so is what
@@ -152,7 +154,7 @@ __device__ __forceinline__ void normalize(const Tokens& tokens, int rows, const 
                                           TokenOf token_of) {
   constexpr int kLanes = C / kOfThread;
   constexpr int kRows = kThreads / kLanes;
-  constexpr int kAtOnce = 2;
+  constexpr int kAtOnce = C < 128 ? 2 : 4;
   const int channel = threadIdx.x % kLanes * kOfThread;
   float gamma[kOfThread], beta[kOfThread];
   load_parameters(tokens.gamma + channel, 1.0f, gamma);
@@ -205,29 +207,24 @@ __device__ __forceinline__ void normalize(const Tokens& tokens, int rows, const 
 
 constexpr int kSumColumns = 4;  // times 8 columns of a warp, at most
 
+/// Sums of V values of count matrices, a stride apart, in the order of those.
+template <int V>
+__device__ __forceinline__ void add_up(const float* from, int count, long long stride,
+                                       float (&sums)[V]) {
+#pragma unroll
+  for (int v = 0; v < V; v++) sums[v] = 0.0f;
+#pragma unroll 8
+  for (int number = 0; number < count; number++) {
+    float values[V];
+    load_pack(from + number * stride, values);
+#pragma unroll
+    for (int v = 0; v < V; v++) sums[v] += values[v];
+  }
+}
+
 /// A part of [G | Y]: rows first_row and on, of 8 columns each those from first to end.
 struct SumPart {
   int first_row, first, end, width;
-
-  /// Stores the sum of count matrices, a stride apart, added up in their order.
-  template <int kRows>
-  __device__ __forceinline__ void store_sum(const float* from, int count, long long stride,
-                                            float* to) const {
-    const int fours = (end - first) * 2;
-    for (int i = threadIdx.x; i < kRows * fours; i += kThreads) {
-      const long long at =
-          static_cast<long long>(first_row + i / fours) * width + first * 8 + i % fours * 4;
-      float sums[4] = {};
-#pragma unroll 4
-      for (int number = 0; number < count; number++) {
-        float values[4];
-        load_pack(from + number * stride + at, values);
-#pragma unroll
-        for (int j = 0; j < 4; j++) sums[j] += values[j];
-      }
-      store_pack(to + at, sums);
-    }
-  }
 };
 
 /// Dynamic shared memory: a tile of tokens of X, and of what of E and F the part takes.
@@ -309,9 +306,11 @@ __device__ void attention_sums(const Tokens& tokens, const uint4* __restrict__ k
 
   const long long size = static_cast<long long>(C) * width;
   const int runs = gridDim.x;
-  sums += blockIdx.z * size;
+  const int groups = (runs + group - 1) / group;
+  const int own_group = blockIdx.x / group;
+  sums += (static_cast<long long>(blockIdx.z) * groups + own_group) * size;
   partials += static_cast<long long>(blockIdx.z) * runs * size;
-  float* const to = runs == 1 ? sums : partials + blockIdx.x * size;
+  float* const to = group == 1 ? sums : partials + blockIdx.x * size;
 #pragma unroll
   for (int n = 0; n < kSumColumns; n++) {
     if (n >= own) continue;
@@ -324,22 +323,27 @@ __device__ void attention_sums(const Tokens& tokens, const uint4* __restrict__ k
           make_float2(totals[n][m][2], totals[n][m][3]);
     }
   }
-  if (runs == 1) return;
-  const int groups = (runs + group - 1) / group;
-  tickets += (blockIdx.z * gridDim.y + blockIdx.y) * (groups + 1);
-  const int own_group = blockIdx.x / group;
-  float* const of_group = partials + own_group * group * size;
+  if (group == 1) return;
   const int members = min(group, runs - own_group * group);
-  if (!comes_last(tickets + own_group, members)) return;
-  part.store_sum<kTiles * 16>(of_group, members, size, groups == 1 ? sums : of_group);
-  if (groups == 1 || !comes_last(tickets + groups, groups)) return;
-  part.store_sum<kTiles * 16>(partials, groups, group * size, sums);
+  if (!comes_last(tickets + (blockIdx.z * gridDim.y + blockIdx.y) * groups + own_group, members)) {
+    return;
+  }
+  partials += own_group * group * size;
+  const int fours = (part.end - part.first) * 2;
+  for (int i = threadIdx.x; i < kTiles * 16 * fours; i += kThreads) {
+    const long long at = static_cast<long long>(part.first_row + i / fours) * width +
+                         part.first * 8 + i % fours * 4;
+    float four[4];
+    add_up(partials + at, members, size, four);
+    store_pack(sums + at, four);
+  }
 }
 
 // ---- maps ---------------------------------------------------------------------------------------
 
 constexpr int kMapColumns = 32;  // of the sums that a block takes
 constexpr int kMapStride = kMapColumns + kPadding;
+constexpr int kRowWarps = 4;  // of a block, that take 16 rows of weights each
 constexpr int kQueries = 0, kKeys = 1, kValues = 3;  // of qkvv
 
 /// What a head's maps are made of and where they go.
@@ -351,12 +355,15 @@ struct HeadMaps {
   const float* __restrict__ keys_bias;
   const float* __restrict__ values_bias;
   float temperature, temperature2;
-  float* products;         // of each 32 columns: (d, d), and squares of norms (2, d)
+  float* products;         // of each 32 columns: keys by queries (d, d), squares of norms (2, d)
   float* projected_keys;   // (d, P')
   uint4* projected_values;
   uint4* logit_maps;
   unsigned* channel_maps;  // of all heads
-  int channels, d, head, projected, padded;
+  int channels, d, head, projected, padded, width;
+
+  /// Of the sums.
+  __device__ __forceinline__ int column_parts() const { return width / kMapColumns; }
 
   __device__ __forceinline__ int product_size() const { return d * d + 2 * d; }
 
@@ -365,8 +372,10 @@ struct HeadMaps {
 };
 
 /// Multiplies rows of weights with 32 columns of the sums, which lie in shared memory in two parts.
+/// Blocks of the same columns divide the rows.
 __device__ __forceinline__ void multiply_columns(const HeadMaps& maps, const Tile& high,
-                                                 const Tile& low, bool two_projections) {
+                                                 const Tile& low, int part,
+                                                 bool two_projections) {
   const int lane = lane_of_warp();
   const int warp = threadIdx.x / kWarpSize;
   const int group = lane / 4;
@@ -374,7 +383,6 @@ __device__ __forceinline__ void multiply_columns(const HeadMaps& maps, const Til
   const int steps = maps.channels / 16;
   const int eights = maps.d / 8;
   const int gram_parts = maps.channels / kMapColumns;
-  const int part = blockIdx.x;
   const bool is_gram = part < gram_parts;
   const int parts_of_projection = maps.padded / kMapColumns;
   const int projected_part = is_gram ? 0 : (part - gram_parts) % parts_of_projection;
@@ -388,13 +396,15 @@ __device__ __forceinline__ void multiply_columns(const HeadMaps& maps, const Til
   };
   float* const products = maps.products + part * maps.product_size();
 
-  for (int first = warp * 2; first < count; first += kWarps * 2) {
+  const int step_of_rows = static_cast<int>(gridDim.x) / maps.column_parts() * kRowWarps * 2;
+  for (int first = (static_cast<int>(blockIdx.x) / maps.column_parts() * kRowWarps + warp) * 2;
+       first < count && warp < kRowWarps; first += step_of_rows) {
     float sums[4][4] = {};
     const bool is_paired = first + 1 < count;
     const uint4* const rows0 = maps.rows + tile_of(first) * steps * kWarpSize + lane;
     const uint4* const rows1 = is_paired ? maps.rows + tile_of(first + 1) * steps * kWarpSize + lane
                                          : nullptr;
-#pragma unroll 2
+#pragma unroll 4
     for (int step = 0; step < steps; step++) {
       const Split left =
           split_rows(rows0[step * kWarpSize],
@@ -450,43 +460,38 @@ __device__ __forceinline__ void multiply_columns(const HeadMaps& maps, const Til
       }
     }
 
-    if (!is_gram || first >= eights) continue;
-    Split queries[2];  // the sums as factors of these 32 columns
+    if (!is_gram || first + 1 < eights) continue;
+    Split keys[2];  // the sums as factors of these 32 columns
 #pragma unroll
     for (int two = 0; two < 2; two++) {
 #pragma unroll
       for (int i = 0; i < 4; i++) {
         const float* const pair = &sums[two * 2 + i / 2][0] + i % 2 * 2;
-        split_pair(pair[0], pair[1], queries[two].high[i], queries[two].low[i]);
+        split_pair(pair[0], pair[1], keys[two].high[i], keys[two].low[i]);
       }
     }
     for (int eight = 0; eight < eights; eight++) {
       float product[4] = {};
 #pragma unroll
       for (int two = 0; two < 2; two++) {
-        const uint4 keys =
-            maps.rows[(static_cast<long long>(tile_of(eights + eight)) * steps + part * 2 + two) *
-                          kWarpSize +
-                      lane];
-        add_split(product, queries[two], keys.x, keys.y, keys.z, keys.w);
+        const uint4 right =
+            maps.rows[(tile_of(eight) * steps + part * 2 + two) * kWarpSize + lane];
+        add_split(product, keys[two], right.x, right.y, right.z, right.w);
       }
-      float* const to = products + (first * 8 + group) * maps.d + eight * 8 + quarter * 2;
-      *reinterpret_cast<float2*>(to) = make_float2(product[0], product[1]);
-      if (first + 1 < eights) {
-        *reinterpret_cast<float2*>(to + 8 * maps.d) = make_float2(product[2], product[3]);
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        const int row = (first + half - eights) * 8 + group;
+        if (row < 0) continue;
+        *reinterpret_cast<float2*>(products + row * maps.d + eight * 8 + quarter * 2) =
+            make_float2(product[half * 2], product[half * 2 + 1]);
       }
     }
   }
 }
 
-/// Sum over the parts, in order.
-__device__ __forceinline__ float sum_of_products(const HeadMaps& maps, int at) {
-  float sum = 0.0f;
-#pragma unroll 4
-  for (int part = 0; part < maps.channels / kMapColumns; part++) {
-    sum += maps.products[part * maps.product_size() + at];
-  }
-  return sum;
+
+__device__ __forceinline__ float norm_of(float squares) {
+  return fmaxf(sqrtf(fmaxf(squares, 0.0f)), kLeastNorm);
 }
 
 /// A value in two parts to the same place of two tiles.
@@ -497,24 +502,41 @@ __device__ __forceinline__ void store_split(const Tile& high, const Tile& low, i
   low.values[row * low.stride + column] = from_float<bfloat16>(value - to_float(rounded)).bits;
 }
 
-/// A of the head and t2 Kp / |q|, in two parts in shared memory; zeros behind row d.
-__device__ __forceinline__ void make_channel_map(const HeadMaps& maps, float* logits, float* norms,
-                                                 const Tile& map_high, const Tile& map_low,
-                                                 const Tile& keys_high, const Tile& keys_low) {
+/// t2 Kp / |q| in two parts in shared memory, with zeros behind row d. Norms takes those of queries.
+__device__ __forceinline__ void scale_keys(const HeadMaps& maps, float* norms,
+                                           const Tile& keys_high, const Tile& keys_low) {
   const int d = maps.d;
-  for (int i = threadIdx.x; i < 2 * d; i += kThreads) {
-    norms[i] = fmaxf(sqrtf(fmaxf(sum_of_products(maps, d * d + i), 0.0f)), kLeastNorm);
+  for (int i = threadIdx.x * 4; i < d; i += kThreads * 4) {
+    float four[4];
+    add_up(maps.products + d * d + i, maps.channels / kMapColumns, maps.product_size(), four);
+#pragma unroll
+    for (int j = 0; j < 4; j++) norms[i + j] = norm_of(four[j]);
   }
   __syncthreads();
-  for (int i = threadIdx.x; i < d * d; i += kThreads) {
-    logits[i / d * (d + 1) + i % d] =
-        sum_of_products(maps, i) * maps.temperature / (norms[i / d] * norms[d + i % d]);
-  }
   for (int i = threadIdx.x; i < maps.inner() * maps.padded; i += kThreads) {
     const int row = i / maps.padded;
     const float key = row < d ? maps.projected_keys[i] * (maps.temperature2 * kLogOfE / norms[row])
                               : 0.0f;
     store_split(keys_high, keys_low, row, i % maps.padded, key);
+  }
+  __syncthreads();
+}
+
+/// A of the head in shared memory, as it is and in two parts, these with zeros behind row d.
+__device__ __forceinline__ void make_channel_map(const HeadMaps& maps, float* logits, float* norms,
+                                                 const Tile& map_high, const Tile& map_low) {
+  const int d = maps.d;
+  for (int i = threadIdx.x * 4; i < maps.product_size(); i += kThreads * 4) {
+    float four[4];
+    add_up(maps.products + i, maps.channels / kMapColumns, maps.product_size(), four);
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      if (i < d * d) {
+        logits[(i % d + j) * (d + 1) + i / d] = four[j];
+      } else {
+        norms[i - d * d + j] = norm_of(four[j]);
+      }
+    }
   }
   for (int i = d * d + threadIdx.x; i < maps.inner() * d; i += kThreads) {
     store_split(map_high, map_low, i / d, i % d, 0.0f);
@@ -523,7 +545,10 @@ __device__ __forceinline__ void make_channel_map(const HeadMaps& maps, float* lo
   for (int row = threadIdx.x / kWarpSize; row < d; row += kWarps) {
     float* const of_row = logits + row * (d + 1);
     float largest = -kLargest;
-    for (int j = lane_of_warp(); j < d; j += kWarpSize) largest = fmaxf(largest, of_row[j]);
+    for (int j = lane_of_warp(); j < d; j += kWarpSize) {
+      of_row[j] *= maps.temperature / (norms[row] * norms[d + j]);
+      largest = fmaxf(largest, of_row[j]);
+    }
     largest = warp_max(largest);
     float sum = 0.0f;
     for (int j = lane_of_warp(); j < d; j += kWarpSize) {
@@ -549,7 +574,7 @@ __device__ __forceinline__ void make_logit_map(const HeadMaps& maps, const Tile&
     const int first = unit / fours;  // of P', times 16
     const int four = unit % fours;
     float sums[4][4] = {};
-#pragma unroll 1
+#pragma unroll 2
     for (int step = 0; step < steps; step++) {
       Split left;
       load_matrices_transposed(left.high, keys_high.beside(step * 16, first * 16));
@@ -624,39 +649,54 @@ __device__ __forceinline__ void make_channel_maps(const HeadMaps& maps, const fl
   }
 }
 
-/// Dynamic shared memory: 32 columns of the sums in two parts, or what make_channel_map makes.
-__device__ void attention_maps(const HeadMaps& maps, const float* __restrict__ sums, int width,
-                               bool two_projections, unsigned* ticket) {
+/// Dynamic shared memory: 32 columns of the sums in two parts, or t2 Kp / |q|, or A.
+__device__ void attention_maps(const HeadMaps& maps, const float* __restrict__ sums, int groups,
+                               bool two_projections, unsigned* tickets) {
   DYNAMIC_SHARED(unsigned short, shared);
+  const int part = static_cast<int>(blockIdx.x) % maps.column_parts();
   {
     const Tile high = {shared, kMapStride};
     const Tile low = {shared + maps.channels * kMapStride, kMapStride};
-    for (int i = threadIdx.x; i < maps.channels * kMapColumns / 2; i += kThreads) {
-      const int row = i / (kMapColumns / 2);
-      const int column = i % (kMapColumns / 2) * 2;
-      const float2 pair = *reinterpret_cast<const float2*>(
-          sums + static_cast<long long>(row) * width + blockIdx.x * kMapColumns + column);
+    for (int i = threadIdx.x; i < maps.channels * kMapColumns / 4; i += kThreads) {
+      const int row = i / (kMapColumns / 4);
+      const int column = i % (kMapColumns / 4) * 4;
+      float four[4];
+      add_up(sums + static_cast<long long>(row) * maps.width + part * kMapColumns + column, groups,
+             static_cast<long long>(maps.channels) * maps.width, four);
+      uint2 upper, rest;
+      split_pair(four[0], four[1], upper.x, rest.x);
+      split_pair(four[2], four[3], upper.y, rest.y);
       const int at = row * kMapStride + column;
-      split_pair(pair.x, pair.y, *reinterpret_cast<unsigned*>(high.values + at),
-                 *reinterpret_cast<unsigned*>(low.values + at));
+      *reinterpret_cast<uint2*>(high.values + at) = upper;
+      *reinterpret_cast<uint2*>(low.values + at) = rest;
     }
     __syncthreads();
-    multiply_columns(maps, high, low, two_projections);
+    multiply_columns(maps, high, low, part, two_projections);
   }
-  if (!comes_last(ticket, gridDim.x)) return;
-
   const int d = maps.d;
-  float* const logits = reinterpret_cast<float*>(shared);
-  float* const norms = logits + d * (d + 1);
-  const int map_stride = d + kPadding;
-  const int keys_stride = maps.padded + kPadding;
-  const Tile map_high = {reinterpret_cast<unsigned short*>(norms + 2 * d), map_stride};
-  const Tile map_low = {map_high.values + maps.inner() * map_stride, map_stride};
-  const Tile keys_high = {map_low.values + maps.inner() * map_stride, keys_stride};
-  const Tile keys_low = {keys_high.values + maps.inner() * keys_stride, keys_stride};
-  make_channel_map(maps, logits, norms, map_high, map_low, keys_high, keys_low);
-  make_logit_map(maps, keys_high, keys_low);
-  make_channel_maps(maps, logits, map_high, map_low);
+  const int gram_parts = maps.channels / kMapColumns;
+  const int key_parts = maps.padded / kMapColumns;
+  const int row_parts = static_cast<int>(gridDim.x) / maps.column_parts();
+  const int query_parts = (d / 8 + kRowWarps * 2 - 1) / (kRowWarps * 2);  // that have such rows
+  const bool has_queries = static_cast<int>(blockIdx.x) / maps.column_parts() < query_parts;
+  if (has_queries && part < gram_parts + key_parts &&
+      comes_last(tickets, (gram_parts + key_parts) * query_parts)) {
+    float* const norms = reinterpret_cast<float*>(shared);
+    const int stride = maps.padded + kPadding;
+    const Tile high = {reinterpret_cast<unsigned short*>(norms + d), stride};
+    const Tile low = {high.values + maps.inner() * stride, stride};
+    scale_keys(maps, norms, high, low);
+    make_logit_map(maps, high, low);
+  }
+  if (part < gram_parts && comes_last(tickets + 1, gram_parts * row_parts)) {
+    float* const logits = reinterpret_cast<float*>(shared);
+    float* const norms = logits + d * (d + 1);
+    const int stride = d + kPadding;
+    const Tile high = {reinterpret_cast<unsigned short*>(norms + 2 * d), stride};
+    const Tile low = {high.values + maps.inner() * stride, stride};
+    make_channel_map(maps, logits, norms, high, low);
+    make_channel_maps(maps, logits, high, low);
+  }
 }
 
 // ---- output -------------------------------------------------------------------------------------
@@ -681,6 +721,7 @@ struct Classes {
   int rows;     // of a class
   int shift;    // a class's next row is 2^shift rows further down in a head's d
   int chunks, block_heads;  // of a block
+  int parts;                // of the rows of a class
 };
 
 /// The classes of a block and their rows.
@@ -695,8 +736,8 @@ struct BlockClasses {
     first_head = static_cast<int>(blockIdx.x) / groups * all.block_heads;
     chunks = min(all.chunks, all.of_head - first_chunk);
     heads = min(all.block_heads, all.heads - first_head);
-    most_rows = (all.rows + static_cast<int>(gridDim.y) - 1) / static_cast<int>(gridDim.y);
-    first_row = static_cast<int>(blockIdx.y) * most_rows;
+    most_rows = (all.rows + all.parts - 1) / all.parts;
+    first_row = static_cast<int>(blockIdx.y) % all.parts * most_rows;
     rows = min(most_rows, all.rows - first_row);
   }
 
@@ -820,7 +861,9 @@ __device__ __forceinline__ void multiply_rows(const Tile& rows, int first, const
   }
 }
 
-/// Dynamic shared memory: tiles of X of the pairs' tokens, and of X, S and X Wc^T of the rows.
+/// Dynamic shared memory: tiles of X of the pairs' tokens, and of X, S and X Wc^T of the rows. Where
+/// there are twice as many blocks along y as parts of rows, the first of them make the spatial half
+/// of y and the others the channel half.
 template <int C, int kColumns>
 __device__ __forceinline__ void attention_output(const Tokens tokens, const OutputMaps maps,
                                  const Classes classes, int projected, bfloat16* y) {
@@ -835,19 +878,26 @@ __device__ __forceinline__ void attention_output(const Tokens tokens, const Outp
   const int tiles = (rows + 15) / 16;
   const bool is_short = count <= C;  // all tokens are in the tile, in their order
   const int slots = is_short ? count : block.chunks * C;
+  const bool is_divided = static_cast<int>(gridDim.y) > classes.parts;
+  const bool makes_spatial = !is_divided || static_cast<int>(blockIdx.y) < classes.parts;
+  const bool makes_channels = !is_divided || !makes_spatial;
   const int first_token = block.number(0) * C % count;
   const Tile of_pairs = {shared, kStride};
   const Tile of_rows = {of_pairs.values + slots * kStride, kStride};
   const Tile spatial = {of_rows.values + tiles * 16 * kStride, kStride};
   const Tile channel_values = {spatial.values + tiles * 16 * kStride, kStride};
 
-  normalize<C>(tokens, slots, of_pairs,
-               [&](int slot) { return is_short ? slot : (first_token + slot) % count; });
-  normalize<C>(tokens, rows, of_rows, [&](int row) { return block.row_of(row); });
+  normalize<C>(tokens, makes_spatial ? slots : 0, of_pairs,
+               [&](int slot) {
+                 const int token = first_token + slot;
+                 return is_short ? slot : token < count ? token : token - count;
+               });
+  normalize<C>(tokens, makes_channels ? rows : 0, of_rows,
+               [&](int row) { return block.row_of(row); });
   __syncthreads();
 
   int unit = 0;
-  for (int own = 0; own < block.count(); own++) {
+  for (int own = 0; own < block.count() && makes_spatial; own++) {
     const int begin = block.number(own) * C;
     const auto slot_of = [&](int pair) {
       return is_short ? (begin + pair) % count : own % block.chunks * C + pair;
@@ -864,7 +914,7 @@ __device__ __forceinline__ void attention_output(const Tokens tokens, const Outp
       pair = end;
     }
   }
-  for (int own = 0; own < tiles * (C / 32); own++, unit++) {
+  for (int own = 0; own < tiles * (C / 32) && makes_channels; own++, unit++) {
     if (unit % kWarps != warp) continue;
     const int row = own / (C / 32) * 16;
     const int column = own % (C / 32) * 32;
@@ -881,9 +931,11 @@ __device__ __forceinline__ void attention_output(const Tokens tokens, const Outp
   __syncthreads();
 
   const bool has_layers = maps.spatial_weights != nullptr;
-  for (int own = warp; own < tiles * (C / 16); own += kWarps) {
-    const int row = own / (C / 16) * 16;
-    const int column = own % (C / 16) * 16;
+  const int first_column = makes_spatial ? 0 : C / 2;
+  const int columns = is_divided ? C / 32 : C / 16;  // times 16
+  for (int own = warp; own < tiles * columns; own += kWarps) {
+    const int row = own / columns * 16;
+    const int column = first_column + own % columns * 16;
     const bool is_spatial = has_layers && column < C / 2;
     const int in_half = has_layers && !is_spatial ? column - C / 2 : column;
     float sums[2][4] = {};
@@ -960,12 +1012,12 @@ ENTRY(tensor_attention_pack, kThreads, const float* from, uint4* to, long long c
   to[i] = four;
 }
 
-ENTRY(tensor_attention_maps, kThreads, const float* sums, const float* qkvv, const uint4* rows,
+ENTRY_BLOCKS(tensor_attention_maps, kThreads, 1, const float* sums, const float* qkvv, const uint4* rows,
       const uint4* queries, const uint4* channel_weights, const float* keys_bias,
       const float* values_bias, const float* temperature, const float* temperature2,
       float* products, float* projected_keys, uint4* projected_values, uint4* logit_maps,
       unsigned* channel_maps, unsigned* tickets, int channels, int heads, int projected, int padded,
-      int width, int two_projections) {
+      int width, int groups, int two_projections) {
   require_tensor_cores();
   const int d = channels / heads;
   const int head = blockIdx.y;
@@ -992,9 +1044,10 @@ ENTRY(tensor_attention_maps, kThreads, const float* sums, const float* qkvv, con
       d,
       head,
       projected,
-      padded};
-  attention_maps(maps, sums + static_cast<long long>(blockIdx.z) * channels * width, width,
-                 two_projections != 0, tickets + number);
+      padded,
+      width};
+  attention_maps(maps, sums + static_cast<long long>(blockIdx.z) * groups * channels * width,
+                 groups, two_projections != 0, tickets + number * 2);
 }
 
 #define ATTENTION_SUMS(C)                                                                          \
@@ -1012,7 +1065,8 @@ ENTRY(tensor_attention_maps, kThreads, const float* sums, const float* qkvv, con
         const uint4* projected_values, const uint4* channel_maps, const uint4* channel_values,     \
         const uint4* spatial_weights, const float* spatial_bias, const float* channel_bias,        \
         const float* gamma, bfloat16* y, int tokens, int projected, int heads, int of_head,        \
-        int period, int rows, int row_shift, int chunks, int block_heads, float epsilon) {             \
+        int period, int rows, int row_shift, int chunks, int block_heads, int parts,    \
+                float epsilon) {             \
     require_tensor_cores();                                                                        \
     const long long item = blockIdx.z;                                                             \
     const int outputs = spatial_weights == nullptr ? C : C / 2;                                    \
@@ -1025,7 +1079,7 @@ ENTRY(tensor_attention_maps, kThreads, const float* sums, const float* qkvv, con
                              channel_bias,                                                         \
                              gamma};                                                               \
     attention_output<C, P / 8>(TOKENS(C), maps,                                                    \
-                               {heads, of_head, period, rows, row_shift, chunks, block_heads},         \
+                               {heads, of_head, period, rows, row_shift, chunks, block_heads, parts},         \
                                projected, y + item * tokens * C);                                  \
   }
 

@@ -132,6 +132,7 @@ class TensorAttentionKernelsTest {
     "32, 1, 96, 128, SHARED_PROJECTION, 1",
     "64, 8, 65, 9, TWO_PROJECTIONS, 1",
     "64, 1, 64, 100, SHARED_PROJECTION, 1",
+    "128, 1, 40, 32, SHARED_PROJECTION, 1",
     "256, 8, 5, 64, TWO_PROJECTIONS, 1"
   })
   void bothHalvesAgreeWithTheReference(

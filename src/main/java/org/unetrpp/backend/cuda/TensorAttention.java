@@ -50,16 +50,18 @@ final class TensorAttention {
   private static final int MOST_ROWS_OF_SUMS = 64;
   private static final int MOST_COLUMNS_OF_SUMS = 32; // times 8
   private static final int MOST_TOKENS_OF_TILE = 256;
-  private static final int MOST_RUNS_OF_GROUP = 16; // that need no second sum
+  private static final int MOST_RUNS_OF_GROUP = 16;
+  private static final int ROWS_OF_MAPS = 64; // of weights, that a block of maps takes
   private static final int MOST_CHUNKS = 8;
 
   // Estimated clocks of a multiprocessor, to compare configurations with one another.
-  private static final int CLOCKS_OF_START = 2000;
-  private static final int VALUES_NORMALIZED_IN_A_CLOCK = 8;
-  private static final int CLOCKS_OF_TILE = 1500;
+  private static final int CLOCKS_OF_BLOCK = 1500;
+  private static final int BLOCKS_AT_ONCE = 2; // that hide one another's waiting
+  private static final int BYTES_IN_A_CLOCK = 40; // that come from L2
+  private static final int BYTES_OF_TOKEN_VALUE = 6; // x and positions
+  private static final int CLOCKS_OF_TILE = 1000;
   private static final int CLOCKS_OF_PRODUCT = 2;
   private static final int CLOCKS_OF_LAST_BLOCK = 1500;
-  private static final int BYTES_IN_A_CLOCK = 3000; // of the device, from L2
 
   /** What a normalization makes of x before anything else: of (x - mean) factor + shift. */
   record EntryNorm(Buffer coefficients, Buffer shift) {}
@@ -136,8 +138,9 @@ final class TensorAttention {
    * @param run tokens of a block
    * @param tileTokens of those that a block has in shared memory at once
    * @param partColumns columns of a block, times 8
+   * @param group runs whose sums are added up before maps are made
    */
-  record SumTiling(int run, int tileTokens, int partColumns) {
+  record SumTiling(int run, int tileTokens, int partColumns, int group) {
     int runs(Sizes sizes) {
       return Math.ceilDiv(sizes.tokens(), run);
     }
@@ -150,10 +153,8 @@ final class TensorAttention {
       return Math.ceilDiv(sizes.channels(), MOST_ROWS_OF_SUMS);
     }
 
-    /** Runs whose sums are added up first. */
-    int group(Sizes sizes) {
-      int runs = runs(sizes);
-      return runs <= MOST_RUNS_OF_GROUP ? runs : (int) Math.ceil(Math.sqrt(runs));
+    int groups(Sizes sizes) {
+      return Math.ceilDiv(runs(sizes), group);
     }
 
     int sharedBytes(Sizes sizes) {
@@ -162,18 +163,22 @@ final class TensorAttention {
     }
 
     long clocks(Sizes sizes, int multiprocessors) {
-      long runs = runs(sizes);
-      long waves = Math.ceilDiv(runs * parts(sizes), multiprocessors);
-      long tiles = Math.ceilDiv(run, tileTokens);
+      long waves = Math.ceilDiv((long) runs(sizes) * parts(sizes), multiprocessors);
       long rows = Math.min(sizes.channels(), MOST_ROWS_OF_SUMS);
       long products = run / INNER * (rows / ROWS) * partColumns;
+      long projectedBytes = (long) run * partColumns * COLUMNS * DType.BFLOAT16.bytes();
+      long bytes = (long) run * sizes.channels() * BYTES_OF_TOKEN_VALUE + projectedBytes;
       long block =
-          tiles * CLOCKS_OF_TILE
-              + (long) run * sizes.channels() / VALUES_NORMALIZED_IN_A_CLOCK
+          Math.ceilDiv(run, tileTokens) * (long) CLOCKS_OF_TILE
+              + bytes / BYTES_IN_A_CLOCK
               + products * CLOCKS_OF_PRODUCT;
-      long partialBytes = 2L * runs * sizes.channels() * sizes.width() * Float.BYTES;
-      int last = runs == 1 ? 0 : runs <= MOST_RUNS_OF_GROUP ? 1 : 2;
-      return waves * block + last * CLOCKS_OF_LAST_BLOCK + partialBytes / BYTES_IN_A_CLOCK;
+      long addedBytes = 0; // by the last block of a group, and by a block of maps
+      if (group > 1) {
+        block += CLOCKS_OF_LAST_BLOCK;
+        addedBytes = group * rows * partColumns * COLUMNS * Float.BYTES;
+      }
+      addedBytes += (long) groups(sizes) * sizes.channels() * MAP_COLUMNS * Float.BYTES;
+      return waves * block + addedBytes / BYTES_IN_A_CLOCK;
     }
 
     /** The ways that fit, the one expected quickest first. */
@@ -188,9 +193,13 @@ final class TensorAttention {
         for (int tile = STEP; tile <= MOST_TOKENS_OF_TILE; tile *= 2) {
           int tiles = Math.ceilDiv(sizes.tokens(), tile);
           for (int tilesOfRun = 1; tilesOfRun <= tiles; tilesOfRun *= 2) {
-            SumTiling tiling = new SumTiling(tile * tilesOfRun, tile, partColumns);
-            if (tiling.sharedBytes(sizes) <= sharedBytes && !fitting.contains(tiling)) {
-              fitting.add(tiling);
+            int run = tile * tilesOfRun;
+            int runs = Math.ceilDiv(sizes.tokens(), run);
+            for (int group = 1; group <= Math.min(runs, MOST_RUNS_OF_GROUP); group *= 2) {
+              SumTiling tiling = new SumTiling(run, tile, partColumns, group);
+              if (tiling.sharedBytes(sizes) <= sharedBytes && !fitting.contains(tiling)) {
+                fitting.add(tiling);
+              }
             }
           }
         }
@@ -209,11 +218,16 @@ final class TensorAttention {
    * @param chunks of C neighboring tokens of a block
    * @param blockHeads heads of a block
    * @param parts that the rows of a class are divided into
+   * @param divided whether some blocks make the spatial half of the rows, others the channel half
    */
-  record OutputTiling(int chunks, int blockHeads, int parts) {
+  record OutputTiling(int chunks, int blockHeads, int parts, boolean divided) {
+    int gridY() {
+      return divided ? 2 * parts : parts;
+    }
+
     long blocks(OutputShape shape) {
       Sizes sizes = shape.sizes();
-      return (long) classGroups(sizes) * parts * shape.batch();
+      return (long) classGroups(sizes) * gridY() * shape.batch();
     }
 
     int classGroups(Sizes sizes) {
@@ -245,14 +259,21 @@ final class TensorAttention {
           columns * channels / INNER
               + sizes.headChannels() / COLUMNS * (long) sizes.padded() / INNER
               + 3 * columns; // as many clocks as the softmax takes
-      long layerProducts = 2L * rowTiles * channels / COLUMNS * channels / INNER;
-      long values = (long) (pairTokens(sizes) + rows(sizes)) * channels;
-      long work =
-          values / VALUES_NORMALIZED_IN_A_CLOCK
-              + (Math.ceilDiv(units, WARPS) * WARPS * unitProducts + layerProducts)
+      long layerProducts = (long) rowTiles * channels / COLUMNS * channels / INNER;
+      long tokenBytes = (long) channels * BYTES_OF_TOKEN_VALUE;
+      long weightBytes = (long) channels * channels * DType.BFLOAT16.bytes();
+      long mapBytes = (long) blockHeads * channels * sizes.padded() * DType.BFLOAT16.bytes();
+      long spatial =
+          (pairTokens(sizes) * tokenBytes + mapBytes + weightBytes / 2) / BYTES_IN_A_CLOCK
+              + (Math.ceilDiv(units, WARPS) * WARPS * unitProducts + layerProducts / 2)
                   * CLOCKS_OF_PRODUCT;
-      long waves = Math.ceilDiv(blocks(shape), multiprocessors);
-      return CLOCKS_OF_START + work / 2 + waves * work;
+      long channel =
+          (rows(sizes) * tokenBytes + weightBytes * 3 / 2) / BYTES_IN_A_CLOCK
+              + layerProducts * 3 / 2 * CLOCKS_OF_PRODUCT;
+      long longest = divided ? Math.max(spatial, channel) : spatial + channel;
+      long mean = divided ? (spatial + channel) / 2 : spatial + channel;
+      long others = Math.ceilDiv(blocks(shape), multiprocessors) - 1; // of a multiprocessor
+      return CLOCKS_OF_BLOCK + longest + others * (CLOCKS_OF_BLOCK + mean) / BLOCKS_AT_ONCE;
     }
 
     /** The ways that fit, the one expected quickest first; none if none does. */
@@ -263,7 +284,7 @@ final class TensorAttention {
         for (int chunks = 1; chunks <= MOST_CHUNKS; chunks *= 2) {
           for (int heads = 1; heads <= sizes.heads(); heads++) {
             if (sizes.heads() % heads == 0) {
-              all.add(new OutputTiling(chunks, heads, 1));
+              all.add(new OutputTiling(chunks, heads, 1, false));
             }
           }
         }
@@ -271,7 +292,13 @@ final class TensorAttention {
       int mostParts = Math.ceilDiv(sizes.rowsOfClass(), ROWS);
       for (int parts = sizes.hasChunks() ? 2 : 1; parts <= mostParts; parts++) {
         if (Math.ceilDiv(sizes.rowsOfClass(), Math.ceilDiv(sizes.rowsOfClass(), parts)) == parts) {
-          all.add(new OutputTiling(1, 1, parts));
+          all.add(new OutputTiling(1, 1, parts, false));
+        }
+      }
+      if (sizes.hasLayers()) {
+        for (OutputTiling tiling : List.copyOf(all)) {
+          all.add(
+              new OutputTiling(tiling.chunks(), tiling.blockHeads(), tiling.parts(), true));
         }
       }
       return all.stream()
@@ -348,10 +375,10 @@ final class TensorAttention {
   private static int mapsSharedBytes(Sizes sizes) {
     int d = sizes.headChannels();
     int columns = 2 * sizes.channels() * (MAP_COLUMNS + PADDING) * DType.BFLOAT16.bytes();
-    int maps =
-        (d * (d + 1) + 2 * d) * Float.BYTES
-            + 2 * sizes.inner() * (d + sizes.padded() + 2 * PADDING) * DType.BFLOAT16.bytes();
-    return Math.max(columns, maps);
+    int rowBytes = 2 * sizes.inner() * DType.BFLOAT16.bytes(); // of a column in two parts
+    int keys = d * Float.BYTES + rowBytes * (sizes.padded() + PADDING);
+    int map = (d * (d + 1) + 2 * d) * Float.BYTES + rowBytes * (d + PADDING);
+    return Math.max(columns, Math.max(keys, map));
   }
 
   /**
@@ -363,7 +390,6 @@ final class TensorAttention {
       Buffer x, @Nullable EntryNorm norm, PairedAttentionParameters p, Buffer y, int batch) {
     try (var _ = context.scopes().open()) {
       Run run = new Run(x, norm, p, y, batch);
-      run.sumTokens();
       run.makeMaps();
       run.output();
     }
@@ -380,8 +406,7 @@ final class TensorAttention {
       OutputTiling outputTiling) {
     try (var _ = context.scopes().open()) {
       Run run = new Run(x, norm, p, y, batch);
-      run.sumTokens(sumTiling);
-      run.makeMaps();
+      run.makeMaps(sumTiling);
       run.output(outputTiling);
     }
   }
@@ -395,7 +420,6 @@ final class TensorAttention {
     private final Buffer y;
     private final int batch;
     private final Sizes sizes;
-    private final Buffer sums;
     private final Buffer logitMaps;
     private final Buffer projectedValues;
     private final Buffer channelMaps;
@@ -408,7 +432,6 @@ final class TensorAttention {
       this.batch = batch;
       sizes = Sizes.of(p);
       long channels = sizes.channels();
-      sums = context.floats(batch * channels * sizes.width());
       logitMaps = pairs(sizes.heads() * channels * sizes.padded());
       projectedValues = pairs(channels * sizes.padded());
       channelMaps = pairs(channels * sizes.outputs());
@@ -419,9 +442,19 @@ final class TensorAttention {
       return context.floats(batch * values / 2);
     }
 
-    void sumTokens() {
+    void makeMaps() {
       List<SumTiling> tilings = sumTilings(sizes);
-      sumTokens(context.tuner().choose(FILE, FILE + "_sums", sizes, tilings, this::sumTokens));
+      makeMaps(context.tuner().choose(FILE, FILE + "_sums", sizes, tilings, this::makeMaps));
+    }
+
+    /** Sums, then the maps made of them. */
+    void makeMaps(SumTiling tiling) {
+      int groups = tiling.groups(sizes);
+      try (var _ = context.scopes().open()) {
+        Buffer sums = context.floats((long) batch * groups * sizes.channels() * sizes.width());
+        sumTokens(tiling, sums);
+        makeMaps(sums, groups);
+      }
     }
 
     private KernelArguments tokenArguments() {
@@ -434,15 +467,15 @@ final class TensorAttention {
           p.normBeta());
     }
 
-    void sumTokens(SumTiling tiling) {
+    private void sumTokens(SumTiling tiling, Buffer sums) {
       int runs = tiling.runs(sizes);
       int parts = tiling.parts(sizes);
-      int group = tiling.group(sizes);
       long keys = packedProjection(p.keys());
       long values = packedProjection(p.values());
-      long tickets = (long) batch * parts * (Math.ceilDiv(runs, group) + 1);
+      long tickets = (long) batch * parts * tiling.groups(sizes);
+      long size = (long) sizes.channels() * sizes.width();
       try (var _ = context.scopes().open()) {
-        Buffer partials = runs == 1 ? null : context.floats(runs * sums.elements());
+        Buffer partials = tiling.group() == 1 ? null : context.floats(batch * runs * size);
         context.launch(
             FILE,
             FILE + "_sums_" + sizes.channels(),
@@ -458,13 +491,13 @@ final class TensorAttention {
                     sizes.width(),
                     tiling.run(),
                     tiling.tileTokens(),
-                    group,
+                    tiling.group(),
                     tiling.partColumns())
                 .floats(EPSILON));
       }
     }
 
-    void makeMaps() {
+    private void makeMaps(Buffer sums, int groups) {
       int channels = sizes.channels();
       int d = sizes.headChannels();
       long rows = packed(p.qkvv(), rows(0, 4 * channels, true, false));
@@ -490,7 +523,7 @@ final class TensorAttention {
             FILE,
             FILE + "_maps",
             new LaunchGeometry(
-                sizes.width() / MAP_COLUMNS,
+                sizes.width() / MAP_COLUMNS * Math.ceilDiv(2 * d, ROWS_OF_MAPS),
                 sizes.heads(),
                 batch,
                 THREADS,
@@ -510,13 +543,14 @@ final class TensorAttention {
                     projectedValues,
                     logitMaps,
                     channelMaps)
-                .longs(context.tickets((long) batch * sizes.heads()))
+                .longs(context.tickets(2L * batch * sizes.heads()))
                 .ints(
                     channels,
                     sizes.heads(),
                     p.projected(),
                     sizes.padded(),
                     sizes.width(),
+                    groups,
                     sizes.twoProjections() ? 1 : 0));
       }
     }
@@ -538,7 +572,7 @@ final class TensorAttention {
           "%s_output_%d_%d".formatted(FILE, channels, sizes.padded()),
           new LaunchGeometry(
               tiling.classGroups(sizes),
-              tiling.parts(),
+              tiling.gridY(),
               batch,
               THREADS,
               1,
@@ -561,7 +595,8 @@ final class TensorAttention {
                   sizes.rowsOfClass(),
                   Integer.numberOfTrailingZeros(sizes.rowStep()),
                   tiling.chunks(),
-                  tiling.blockHeads())
+                  tiling.blockHeads(),
+                  tiling.parts())
               .floats(EPSILON));
     }
 
