@@ -14,11 +14,11 @@
 // Shapes   image (C, S, H, W) of float, slice s of the image at s % S; sums the same with K classes
 //          and, if windows have an importance, the weights as one class more; y (B, C, d, h, w) and
 //          p (B, K, d, h, w) of T; importance (d, h, w) of float, or none for ones. Items of the
-//          batch are n windows, each mirrored in m ways: item n m + i; B is at most 8. Those beyond
-//          the windows of a step are zeros. labels of bytes; of each of its axes, for each place two
+//          batch are n windows, each mirrored in m ways, 1, 2, 4 or 8: item n m + i; B is at most 8.
+//          Those beyond the windows of a step are zeros. labels of bytes; of each of its axes, for each place two
 //          samples at most, told by where they lie, and their weights in double.
 // Launch   gather: one thread per voxel of the window: grid = (ceil(d h w / 256), B), block = 256.
-//          accumulate: for one window, grid = (ceil(d h w / 256), K + 1), block = 256.
+//          accumulate: the same for one window, grid = ceil(d h w / 256), as windows overlap.
 //          average, labels: one thread per voxel: grid = ceil(voxels / 256), block = 256.
 //          All that differs from step to step is read from a WindowStep in the device's memory, so
 //          that a recorded launch serves every window.
@@ -121,34 +121,56 @@ __device__ __forceinline__ void window_gather(const WindowStep& step, T* __restr
   }
 }
 
+/// Adds a window that was predicted in kItems ways.
+template <int kItems, typename T>
+__device__ __forceinline__ void add_window(const WindowStep& step, const T* __restrict__ p,
+                                           const Voxel& window, const Voxel& within,
+                                           float* sum, int classes) {
+  const long long count = window.count();
+  const long long voxel = within.index(window);
+  const bool is_weighted = step.importance != nullptr;
+  const float weight = is_weighted ? step.importance[voxel] : 1.0f;
+  const long long plane =
+      static_cast<long long>(step.sum_slices) * step.extent.height * step.extent.width;
+  const long long stride = classes * count;  // between items
+  int from[kItems];
+#pragma unroll
+  for (int item = 0; item < kItems; item++) {
+    from[item] = static_cast<int>(within.mirrored(window, step.axes(item)).index(window));
+  }
+#pragma unroll 1
+  for (int k = 0; k < classes; k++, p += count) {
+    float mean = 0.0f;
+#pragma unroll
+    for (int item = 0; item < kItems; item++) {
+      mean = __fadd_rn(mean, __fmul_rn(step.share, to_float(p[item * stride + from[item]])));
+    }
+    sum[k * plane] = __fadd_rn(sum[k * plane], is_weighted ? __fmul_rn(mean, weight) : mean);
+  }
+  if (is_weighted) sum[classes * plane] = __fadd_rn(sum[classes * plane], weight);
+}
+
 template <typename T>
 __device__ __forceinline__ void window_accumulate(const WindowStep& step, const T* __restrict__ p,
-                                                  const Voxel& window, int number) {
+                                                  const Voxel& window, int number, int classes) {
   const long long voxel = thread_in_grid();
   const long long count = window.count();
   if (voxel >= count || number >= step.windows) return;
   const Voxel within = Voxel::at(static_cast<int>(voxel), window);
   const Voxel to = within.plus(step.origins[number]);
   if (!to.is_inside(step.extent)) return;
-  const long long k = blockIdx.y;
-  const long long classes = gridDim.y - 1;
-  const bool is_weighted = step.importance != nullptr;
-  const long long plane =
-      static_cast<long long>(step.sum_slices) * step.extent.height * step.extent.width;
-  float* const sum = step.sums + k * plane + to.place(step.extent, step.sum_slices);
-  if (k == classes) {
-    if (is_weighted) *sum = __fadd_rn(*sum, step.importance[voxel]);
-    return;
+  const T* const mine = p + static_cast<long long>(number) * step.mirrorings * classes * count;
+  float* const sum = step.sums + to.place(step.extent, step.sum_slices);
+  switch (step.mirrorings) {
+    case 1:
+      return add_window<1>(step, mine, window, within, sum, classes);
+    case 2:
+      return add_window<2>(step, mine, window, within, sum, classes);
+    case 4:
+      return add_window<4>(step, mine, window, within, sum, classes);
+    default:
+      return add_window<8>(step, mine, window, within, sum, classes);
   }
-  const T* const first = p + (number * step.mirrorings * classes + k) * count;
-  float mean = 0.0f;
-#pragma unroll 4
-  for (int item = 0; item < step.mirrorings; item++) {
-    const Voxel from = within.mirrored(window, step.axes(item));
-    const float value = to_float(first[item * classes * count + from.index(window)]);
-    mean = __fadd_rn(mean, __fmul_rn(step.share, value));
-  }
-  *sum = __fadd_rn(*sum, is_weighted ? __fmul_rn(mean, step.importance[voxel]) : mean);
 }
 
 /// Two samples of an axis for a place, or one.
@@ -191,9 +213,9 @@ struct Samples {
         int width, int channels) {                                                               \
     window_gather<T>(*step, y, {depth, height, width}, channels);                                \
   }                                                                                              \
-  ENTRY(window_accumulate_##suffix, 256, const WindowStep* step, const T* p, int depth,          \
-        int height, int width, int number) {                                                     \
-    window_accumulate<T>(*step, p, {depth, height, width}, number);                              \
+  ENTRY_BLOCKS(window_accumulate_##suffix, 256, 4, const WindowStep* step, const T* p,           \
+               int depth, int height, int width, int number, int classes) {                      \
+    window_accumulate<T>(*step, p, {depth, height, width}, number, classes);                     \
   }
 
 WINDOW(f32, float)

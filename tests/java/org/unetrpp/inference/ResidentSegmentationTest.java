@@ -75,7 +75,7 @@ class ResidentSegmentationTest {
       try (Arena arena = Arena.ofShared()) {
         MemorySegment patches = arena.allocate(batch * input.byteSize(), Float.BYTES);
         patches.copyFrom(input);
-        long bytes = Float.BYTES * classes() * patch().voxels();
+        long bytes = (long) Float.BYTES * classes() * patch().voxels();
         plan.run(patches, values -> consumer.accept(values.asSlice(0, bytes)));
       }
     }
@@ -102,8 +102,9 @@ class ResidentSegmentationTest {
 
   @ParameterizedTest(name = "{0}, {1} channels, mirrored along the depth {2}: {3} at once")
   @CsvSource({"FLOAT32, 1, false, 2", "FLOAT32, 2, true, 4", "BFLOAT16, 1, true, 4"})
-  void aNetworkGivesTheBytesOfTheHostsWindows(
-      DType type, int channels, boolean mirrored, int batch) throws IOException {
+  @SuppressWarnings("MustBeClosedChecker") // the plan closes the parameters
+  void aNetworkGivesTheBytesOfTheHostsWindows(DType type, int channels, boolean mirrored, int batch)
+      throws IOException {
     List<Volume> image = new ArrayList<>();
     for (int channel = 0; channel < channels; channel++) {
       image.add(SmallModel.image("image " + channel, 15, 35, 30));

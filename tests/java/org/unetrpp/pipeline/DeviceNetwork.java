@@ -72,7 +72,7 @@ final class DeviceNetwork implements PatchPredictor, AutoCloseable {
   }
 
   private Buffer allocate(int batch, int count) {
-    return backend.scopes().allocate(backend.computeType(), batch * count * patch.voxels());
+    return backend.scopes().allocate(backend.computeType(), (long) batch * count * patch.voxels());
   }
 
   /** The same, whose windows are added up on the host. */

@@ -293,7 +293,10 @@ class ResidentWindowsTest {
       WindowEngine engine = SlidingWindow.residence(image, network, settings).orElseThrow();
       long before = backend.allocator().bytesInUse();
       try (Workers workers =
-          new Workers(2, () -> steps[0] == 3, (stage, _, _) -> steps[0] += stage.equals("predicting") ? 1 : 0)) {
+          new Workers(
+              2,
+              () -> steps[0] == 3,
+              (stage, _, _) -> steps[0] += stage.equals("predicting") ? 1 : 0)) {
         assertThatThrownBy(() ->
                 SlidingWindow.streamResident(
                     new WindowedImage.Whole(noise, image),
@@ -372,7 +375,8 @@ class ResidentWindowsTest {
         DeviceNetwork network = new DeviceNetwork(backend, 1, CLASSES, PATCH)) {
       onDevice(noise, image, network, settings); // the step is recorded
       network.changeWeight(Float.NaN);
-      String message = "the network gave NaN for class %s at voxel (0, 0, 0), expected a probability";
+      String message =
+          "the network gave NaN for class %s at voxel (0, 0, 0), expected a probability";
       assertThatThrownBy(() -> onDevice(noise, image, network, settings))
           .isInstanceOf(ArithmeticException.class)
           .hasMessage(message, 0);

@@ -155,6 +155,7 @@ public final class Segmenter implements AutoCloseable {
    * @param resident bytes of memory that the process had before the device was opened
    */
   @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the network lives as long as the segmenter
   static Segmenter open(List<ModelFile> models, Backend backend, int threads, long resident) {
     try {
       ModelDescription description = models.getFirst().description();
@@ -317,8 +318,9 @@ public final class Segmenter implements AutoCloseable {
 
   /**
    * What {@link #segment} will take of a case, found by doing a little of it: the image is cropped,
-   * some slices are resampled, two dozen patches go through the network. The compilers have more
-   * time in the case itself, which takes somewhat less.
+   * some slices are resampled, two dozen patches or, on a device that keeps the image, the windows
+   * of its first slices go through the network. The compilers have more time in the case itself,
+   * which takes somewhat less.
    *
    * @throws IllegalArgumentException as {@link #segment} says
    */

@@ -8,7 +8,8 @@ import org.unetrpp.pipeline.StageClock.Stage;
  *
  * @param preprocess crop, resample, normalize
  * @param network windows through the network, to the device and back included
- * @param aggregate cutting windows out of the image, averaging over mirrorings, adding up
+ * @param aggregate cutting windows out of the image, averaging over mirrorings, adding up; on a
+ *     device that keeps the image that is the network's time, and this the way of its slices there
  * @param finish sums to probabilities, resampled to the image's grid, to labels
  */
 public record StageTimes(double preprocess, double network, double aggregate, double finish) {

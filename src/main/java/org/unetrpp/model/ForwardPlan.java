@@ -72,8 +72,8 @@ public final class ForwardPlan implements AutoCloseable {
   }
 
   /**
-   * The same network for windows of images that stay on its device, if that takes them. It is closed
-   * before this plan.
+   * The same network for windows of images that stay on its device, if that takes them. It is
+   * closed before this plan.
    */
   public Optional<WindowEngine> windows() {
     Architecture architecture = network.architecture();

@@ -162,9 +162,7 @@ final class Calibration {
     try (WindowSums sums =
         residence.open(ResidentWindows.volume(extents, predictor.patch(), settings))) {
       return labelSeconds(
-          geometry,
-          predictor.classes(),
-          export -> export.acceptResident(sums, extents.depth()));
+          geometry, predictor.classes(), export -> export.acceptResident(sums, extents.depth()));
     }
   }
 

@@ -38,11 +38,11 @@ final class HostWindows implements WindowWork<ProbabilityRing> {
   /** Sum of the importance of all windows at each voxel; of no class if there is one window. */
   private final ProbabilityRing weights;
 
-
   /**
    * Allocates what the prediction needs.
    *
-   * @param capacity how many slices are kept at a time, at least {@link WindowedPrediction#leastSlices}
+   * @param capacity how many slices are kept at a time, at least {@link
+   *     WindowedPrediction#leastSlices}
    * @param arena where the kept slices live
    * @param scratch where everything else in native memory lives
    */

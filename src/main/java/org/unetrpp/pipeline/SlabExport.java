@@ -87,11 +87,13 @@ final class SlabExport {
   int acceptResident(WindowSums sums, int end) {
     long area = resize.to().voxels() / resize.to().along(axis);
     int most = (int) Math.max(1, RESIDENT_LABELS / area);
-    return advance(end, next -> {
-      for (int first = made; first < next; first += most) {
-        makeResident(sums, first, Math.min(next, first + most));
-      }
-    });
+    return advance(
+        end,
+        next -> {
+          for (int first = made; first < next; first += most) {
+            makeResident(sums, first, Math.min(next, first + most));
+          }
+        });
   }
 
   /** Makes the results that slices before {@code end} suffice for. */

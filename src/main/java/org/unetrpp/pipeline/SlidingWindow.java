@@ -206,8 +206,7 @@ public final class SlidingWindow {
       Extents image, PatchPredictor predictor, Settings settings) {
     return predictor
         .windows()
-        .filter(engine ->
-            engine.holds(ResidentWindows.volume(image, predictor.patch(), settings)));
+        .filter(engine -> engine.holds(ResidentWindows.volume(image, predictor.patch(), settings)));
   }
 
   /**

@@ -14,7 +14,10 @@ public final class StageClock {
     PREPROCESS,
     /** Windows through the network. */
     NETWORK,
-    /** Cutting windows out of the image, averaging them over mirrorings and adding them up. */
+    /**
+     * Cutting windows out of the image, averaging them over mirrorings and adding them up; or the
+     * way of the image's slices to where the network does that.
+     */
     AGGREGATE,
     /** Sums to probabilities, resampled to the image's grid, to labels. */
     FINISH

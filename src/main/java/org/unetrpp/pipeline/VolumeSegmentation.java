@@ -71,14 +71,7 @@ public final class VolumeSegmentation {
       if (residence == null) {
         int capacity = WindowedPrediction.leastSlices(predictor.patch());
         SlidingWindow.stream(
-            prepared.image(),
-            predictor,
-            settings,
-            capacity,
-            arena,
-            workers,
-            clock,
-            export::accept);
+            prepared.image(), predictor, settings, capacity, arena, workers, clock, export::accept);
       } else if (takesProbabilities) {
         SlidingWindow.streamResident(
             prepared.image(),
@@ -147,13 +140,13 @@ public final class VolumeSegmentation {
     return clock.timed(
         Stage.FINISH,
         () ->
-            new SlabExport(
-                prepared.geometry(), predictor.classes(), takesProbabilities, workers));
+            new SlabExport(prepared.geometry(), predictor.classes(), takesProbabilities, workers));
   }
 
   /**
    * About how long {@link #run} takes. Opens the image as {@link #run} does, sends two dozen
-   * patches through the network, resamples some slices.
+   * patches through the network, or, where that keeps the image, the windows of its first slices,
+   * and resamples some slices.
    *
    * @return with the seconds of each stage
    */

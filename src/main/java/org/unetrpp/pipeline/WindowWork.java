@@ -4,8 +4,8 @@ import java.util.List;
 import org.unetrpp.grid.Extents;
 
 /**
- * What is done with the windows that {@link WindowedPrediction} goes through. Slices are made ready,
- * finished and cleared in ascending order.
+ * What is done with the windows that {@link WindowedPrediction} goes through. Slices are made
+ * ready, finished and cleared in ascending order.
  *
  * @param <S> how slices that are done are seen
  */
@@ -16,7 +16,9 @@ interface WindowWork<S> {
   /** Takes slices of the image that the next windows cover and that are ready there. */
   void enter(int from, int to);
 
-  /** How windows that begin at one slice are predicted: the order of the batches, all mirrorings. */
+  /**
+   * How windows that begin at one slice are predicted: the order of the batches, all mirrorings.
+   */
   List<WindowBatch> batches(List<Extents> origins);
 
   /** Predicts windows and adds what comes out where it belongs. */

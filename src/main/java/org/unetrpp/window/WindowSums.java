@@ -6,9 +6,9 @@ import org.unetrpp.grid.Extents;
 
 /**
  * One image on a device, and the sums of what a network gives for its windows. Slices take turns in
- * memory: those of the image that {@link #enter} brings take the place of the earliest, those of the
- * sums are free again when {@link #clear} was called. Work may be queued: what a method gives back
- * is done, and what was queued has failed at the latest when something is given back.
+ * memory: those of the image that {@link #enter} brings take the place of the earliest, those of
+ * the sums are free again when {@link #clear} was called. Work may be queued: what a method gives
+ * back is done, and what was queued has failed at the latest when something is given back.
  */
 public interface WindowSums extends AutoCloseable {
   /** Windows that {@link #add} takes at once. */
@@ -52,8 +52,9 @@ public interface WindowSums extends AutoCloseable {
    * Resamples probabilities and takes the class of the greatest at each place, the first of equal
    * ones.
    *
-   * @param axes depth, height and width of the labels, each along another axis of the image and with
-   *     two taps at most; sums are in double, first over the depth's taps, last over the width's
+   * @param axes depth, height and width of the labels, each along another axis of the image and
+   *     with two taps at most; sums are in double, first over the depth's taps, last over the
+   *     width's
    * @return (D, H, W) of the labels
    */
   byte[] labels(List<AxisTaps> axes);

@@ -103,8 +103,6 @@ public final class EmulatedCuda {
    * An emulated device of some memory, which counts what is allocated, and whose work runs as late
    * as it may.
    */
-  @MustBeClosed
-  @SuppressWarnings("MustBeClosedChecker") // the caller closes it
   public static TimedDriver late(long bytes) {
     return new TimedDriver(EmulatedDriver.late(bytes));
   }

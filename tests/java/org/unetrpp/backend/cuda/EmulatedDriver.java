@@ -213,6 +213,7 @@ final class EmulatedDriver implements CudaDriver {
   }
 
   @Override
+  @SuppressWarnings("MustBeClosedChecker") // freeHost closes it
   public MemorySegment allocateHost(long bytes) {
     Arena arena = Arena.ofShared();
     MemorySegment memory = arena.allocate(bytes, PAGE);

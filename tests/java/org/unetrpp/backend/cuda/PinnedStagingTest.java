@@ -33,14 +33,12 @@ class PinnedStagingTest {
         staging.toDevice(
             device,
             bytes,
-            (slot, offset) ->
-                slot.asByteBuffer().put(values, (int) offset, (int) slot.byteSize()));
+            (slot, offset) -> slot.asByteBuffer().put(values, (int) offset, (int) slot.byteSize()));
         Arrays.fill(back, (byte) -1);
         staging.toHost(
             device,
             bytes,
-            (slot, offset) ->
-                slot.asByteBuffer().get(back, (int) offset, (int) slot.byteSize()));
+            (slot, offset) -> slot.asByteBuffer().get(back, (int) offset, (int) slot.byteSize()));
         assertThat(Arrays.mismatch(back, values)).isEqualTo(-1);
       }
       assertThat(driver.pinnedBlocks()).isEqualTo(bytes == 0 ? 0 : 2);

@@ -204,8 +204,8 @@ public final class CudaBackend implements Backend {
     context.packs().invalidate(destination.address(), destination.bytes());
     PinnedStaging.Part fill =
         switch (destination.dtype()) {
-          case FLOAT32 -> (slot, offset) ->
-              MemorySegment.copy(values, offset, slot, 0, slot.byteSize());
+          case FLOAT32 ->
+              (slot, offset) -> MemorySegment.copy(values, offset, slot, 0, slot.byteSize());
           case BFLOAT16 -> (slot, offset) -> round(values, offset / Short.BYTES, slot);
           case FLOAT64, FLOAT16 -> throw unsupported(destination);
         };
@@ -232,8 +232,8 @@ public final class CudaBackend implements Backend {
   public void download(Buffer source, MemorySegment destination) {
     PinnedStaging.Part take =
         switch (source.dtype()) {
-          case FLOAT32 -> (slot, offset) ->
-              MemorySegment.copy(slot, 0, destination, offset, slot.byteSize());
+          case FLOAT32 ->
+              (slot, offset) -> MemorySegment.copy(slot, 0, destination, offset, slot.byteSize());
           case BFLOAT16 -> (slot, offset) -> widen(slot, destination, offset / Short.BYTES);
           case FLOAT64, FLOAT16 -> throw unsupported(source);
         };

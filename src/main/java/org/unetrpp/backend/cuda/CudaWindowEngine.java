@@ -146,7 +146,9 @@ final class CudaWindowEngine implements WindowEngine {
     return sums;
   }
 
-  /** The step for an image; none if the device has not the memory for a window in all mirrorings. */
+  /**
+   * The step for an image; none if the device has not the memory for a window in all mirrorings.
+   */
   private @Nullable Planned find(WindowedVolume volume) {
     Batch asked = Batch.of(volume.windows(), volume.mirrorings().size());
     Planned found = planned.get(asked);
@@ -154,6 +156,7 @@ final class CudaWindowEngine implements WindowEngine {
       return found;
     }
     closeUnused();
+    step.done(); // it runs while it is planned, and one that failed may have left its windows
     for (int windows = asked.windows; windows > 0; windows /= 2) {
       Batch batch = new Batch(windows, asked.mirrorings);
       try {
@@ -169,17 +172,19 @@ final class CudaWindowEngine implements WindowEngine {
 
   private void closeUnused() {
     backend.synchronize();
-    planned.values().removeIf(step -> {
-      boolean unused = step.users == 0;
-      if (unused) {
-        step.plan.close();
-      }
-      return unused;
-    });
+    planned
+        .values()
+        .removeIf(candidate -> {
+          boolean unused = candidate.users == 0;
+          if (unused) {
+            candidate.plan.close();
+          }
+          return unused;
+        });
   }
 
   private Buffer compute(Batch batch) {
-    long values = batch.items() * channels * patch.voxels();
+    long values = (long) batch.items() * channels * patch.voxels();
     Buffer patches = context.scopes().allocate(backend.computeType(), values);
     kernels.gather(step.address(), patches, channels, patch);
     Buffer probabilities = network.apply(patches);

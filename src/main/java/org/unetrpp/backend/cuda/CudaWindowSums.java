@@ -79,8 +79,7 @@ final class CudaWindowSums implements WindowSums {
   }
 
   private Buffer allocate(DType type, long elements) {
-    Buffer buffer =
-        new Buffer(memory.results().allocate(elements * type.bytes()), type, elements);
+    Buffer buffer = new Buffer(memory.results().allocate(elements * type.bytes()), type, elements);
     owned.add(buffer);
     return buffer;
   }

@@ -7,8 +7,8 @@ import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Buffer;
 
 /**
- * Launches {@code kernels/window.cu}: windows of a volume on the device, on their way into a network
- * and out of it, and what is made of their sums.
+ * Launches {@code kernels/window.cu}: windows of a volume on the device, on their way into a
+ * network and out of it, and what is made of their sums.
  */
 final class WindowKernels {
   private static final String FILE = "window";
@@ -83,12 +83,11 @@ final class WindowKernels {
    * @param window d, h, w
    */
   void accumulate(long step, Buffer predictions, int classes, int number, Extents window) {
-    LaunchGeometry perVoxel = perVoxel(window);
     context.launch(
         FILE,
         CudaContext.entry("window_accumulate", predictions),
-        perVoxel.grid(perVoxel.gridX(), classes + 1, 1),
-        arguments(step, predictions).ints(window.toArray()).ints(number));
+        perVoxel(window),
+        arguments(step, predictions).ints(window.toArray()).ints(number, classes));
   }
 
   /**
@@ -135,10 +134,7 @@ final class WindowKernels {
       arguments.buffers(taps.places(), taps.weights()).ints(taps.count());
     }
     context.launch(
-        FILE,
-        "window_labels",
-        LaunchGeometry.threadEach(extents.voxels(), THREADS),
-        arguments);
+        FILE, "window_labels", LaunchGeometry.threadEach(extents.voxels(), THREADS), arguments);
   }
 
   private KernelArguments arguments(long step, Buffer values) {

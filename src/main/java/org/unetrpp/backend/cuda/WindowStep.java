@@ -24,6 +24,7 @@ final class WindowStep implements AutoCloseable {
   static final int MOST_ITEMS = 8;
 
   private static final int BYTES = 160;
+  private static final int SLOT_BYTES = 256;
   private static final int QUEUED = 16;
   private static final int AXES = 3;
   private static final int EVERY_AXIS = 7;
@@ -44,6 +45,7 @@ final class WindowStep implements AutoCloseable {
   private final CudaDriver.Stream stream;
   private final Allocator memory;
   private final long address;
+  private final MemorySegment pinned;
   private final List<Slot> slots = new ArrayList<>();
   private int next;
 
@@ -60,8 +62,9 @@ final class WindowStep implements AutoCloseable {
     this.stream = context.stream();
     this.memory = memory;
     address = memory.allocate(BYTES);
+    pinned = driver.allocateHost((long) QUEUED * SLOT_BYTES);
     for (int i = 0; i < QUEUED; i++) {
-      slots.add(new Slot(driver.allocateHost(BYTES), driver.createEvent()));
+      slots.add(new Slot(pinned.asSlice((long) i * SLOT_BYTES, BYTES), driver.createEvent()));
     }
     MemorySegment values = slots.getFirst().memory;
     values.set(JAVA_INT, MIRRORINGS, 1);
@@ -76,12 +79,13 @@ final class WindowStep implements AutoCloseable {
   /**
    * Axes of each way to mirror, three bits for each, those of the first the lowest.
    *
-   * @throws IllegalArgumentException if there are none or too many, or one is none of these
+   * @throws IllegalArgumentException if there are not 1, 2, 4 or 8, or one is none of these
    */
   static int masks(List<Integer> mirrorings) {
-    if (mirrorings.isEmpty() || mirrorings.size() > MOST_ITEMS) {
+    int count = mirrorings.size();
+    if (count > MOST_ITEMS || Integer.bitCount(count) != 1) {
       throw new IllegalArgumentException(
-          "%d ways to mirror, expected 1 to %d".formatted(mirrorings.size(), MOST_ITEMS));
+          "%d ways to mirror, expected 1, 2, 4 or %d".formatted(count, MOST_ITEMS));
     }
     int masks = 0;
     for (int item = 0; item < mirrorings.size(); item++) {
@@ -143,12 +147,15 @@ final class WindowStep implements AutoCloseable {
   private void queue(Runnable work) {
     Slot slot = slots.get(next);
     driver.copyToDevice(slot.memory, address, stream);
-    work.run();
-    driver.record(slot.done, stream);
-    next = (next + 1) % QUEUED;
+    try {
+      work.run();
+    } finally {
+      driver.record(slot.done, stream);
+      next = (next + 1) % QUEUED;
+    }
   }
 
-  /** Queues that the step has no windows any more, so that the same again does nothing. */
+  /** Queues that the step has no windows any more, so that the same work again does nothing. */
   void done() {
     driver.fill(address + WINDOWS, (byte) 0, Integer.BYTES, stream);
   }
@@ -158,9 +165,8 @@ final class WindowStep implements AutoCloseable {
     for (Slot slot : slots) {
       driver.synchronize(slot.done);
       driver.destroy(slot.done);
-      driver.freeHost(slot.memory);
     }
-    slots.clear();
+    driver.freeHost(pinned);
     memory.release(address, BYTES);
   }
 }
