@@ -3,8 +3,9 @@
 
 KERNELS.csv is what a run writes. A row of the table is a kernel of a network at a shape; it is the launches with its
 entry point, in its network, at its batch (the first number of the shape) and with its number of blocks. The last cell
-becomes the microseconds of one of them and how that compares with the prediction. Kernels that no row predicts, because
-the tuner chose other blocks or nobody thought of them, are listed behind the table. The file is changed in place.
+becomes the microseconds of one of them and how that compares with the prediction; of a pass, those of all its kernels.
+Kernels that no row predicts, because the tuner chose other blocks or nobody thought of them, are listed behind the
+table. The file is changed in place.
 """
 
 import csv
@@ -14,7 +15,8 @@ import re
 import sys
 
 HEAD = "## Measured, not predicted"
-COLUMNS = ("kernel", "network", "shape", "blocks", "prediction us", "measured us")
+OF_KERNELS = ("kernel", "network", "shape", "blocks", "prediction us", "measured us")
+OF_PASSES = ("pass", "batch", "prediction us", "measured us")
 
 
 def cells(line):
@@ -30,12 +32,13 @@ def number(text):
     return float(found.group()) if found else None
 
 
-def column(names, wanted):
-    """Where a column is whose name begins so; units may follow."""
-    for place, name in enumerate(names):
-        if name.startswith(wanted):
-            return place
-    raise ValueError(f"the table has no column '{wanted}'")
+def places(names):
+    """Where the columns are whose names begin so, units may follow; nothing in a table of something else."""
+    for kind in (OF_KERNELS, OF_PASSES):
+        found = [next((place for place, name in enumerate(names) if name.startswith(wanted)), None) for wanted in kind]
+        if None not in found:
+            return found
+    return []
 
 
 def key(network, batch, kernel, blocks):
@@ -58,6 +61,23 @@ def compared(us, prediction):
     return f"{us:.1f}" if not predicted else f"{us:.1f} ({us / predicted:.2f} times)"
 
 
+def of_kernel(row, names, times):
+    """Microseconds of a launch, and what they were measured of."""
+    kernel, networks, shape, blocks = (row[place] for place in names[:4])
+    found = [
+        of for network in networks.split(",")
+        if (of := key(network.strip(), number(shape), kernel, number(blocks))) in times
+    ]
+    launches = sum(times[of][0] for of in found)
+    return (sum(times[of][1] for of in found) / launches if found else None), found
+
+
+def of_pass(row, names, times):
+    """Microseconds of all kernels of a pass, one after the other."""
+    us = [time for (network, batch, _, _), (_, time) in times.items() if (network, batch) == (row[names[0]], int(row[names[1]]))]
+    return (sum(us) if us else None), []
+
+
 def update(text, rows):
     """The text with measured cells, and the kernels that it does not predict."""
     times = measured(rows)
@@ -68,19 +88,13 @@ def update(text, rows):
         if not line.startswith("|"):
             names = None
         elif is_row(line) and names is None:
-            names = [column(cells(line), wanted) for wanted in COLUMNS]
-        elif is_row(line):
+            names = places(cells(line))
+        elif is_row(line) and names:
             row = cells(line)
-            kernel, networks, shape, blocks, prediction, last = (row[place] for place in names)
-            found = [
-                of for network in networks.split(",")
-                if (of := key(network.strip(), number(shape), kernel, number(blocks))) in times
-            ]
-            if found:
-                used.update(found)
-                launches = sum(times[of][0] for of in found)
-                us = sum(times[of][1] for of in found) / launches
-                row[names[-1]] = compared(us, prediction)
+            us, found = of_pass(row, names, times) if len(names) == len(OF_PASSES) else of_kernel(row, names, times)
+            used.update(found)
+            if us is not None:
+                row[names[-1]] = compared(us, row[names[-2]])
                 line = "| " + " | ".join(row) + " |"
         lines.append(line)
     others = {of: times[of] for of in times if of not in used}

@@ -25,6 +25,11 @@ class PredictionsTest {
       | conv_bf16 | acdc | 1 x 4x10x10 | 0.3 | 100 | 7 | 9.0 (1.29 times) |
 
       What follows stays.
+
+      | pass | batch | launches | prediction us | measured us |
+      | --- | ---: | ---: | ---: | --- |
+      | synapse | 8 | 117 | 100 | none yet |
+      | acdc | 1 | 159 | 50 | none yet |
       """;
   private static final String KERNELS =
       """
@@ -62,6 +67,8 @@ class PredictionsTest {
             "| conv_bf16 | synapse, tumor | 8 x 8x8x8 | 2.4 | 256 | 14 | none yet |",
             "| conv_bf16 | acdc | 1 x 4x10x10 | 0.3 | 100 | 7 | 9.0 (1.29 times) |",
             "What follows stays.",
+            "| synapse | 8 | 117 | 100 | 90.0 (0.90 times) |",
+            "| acdc | 1 | 159 | 50 | none yet |",
             "## Measured, not predicted",
             "| conv_bf16 | synapse | 8 | 128 | 6 | 90.0 |");
     assertThat(updated(once)).isEqualTo(once);
