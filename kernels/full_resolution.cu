@@ -11,8 +11,8 @@
 // IN normalizes each channel of each item over its voxels, f(s) = s where s > 0, else slope s. Of
 // each convolution only the coefficients of IN are made besides it, those of a and r without
 // storing them: a is computed again where it is read, r = w x is a product for each channel of x.
-// u is stored once, where it is first read: head reads 33.6 MB of u then in place of the same of c,
-// and computes nothing again; writing u is hidden behind the products of decode.
+// u is stored where it is first read: head then reads u where it would read c, and computes nothing
+// again; what decode writes more is hidden behind its products.
 //
 // Shapes   x (B, D, H, W, C) with C = 1, where W is even, or 4; a, r, c, u, e, g (B, D, H, W, 16);
 //          features (B, D / k, H / 4, W / 4, 32), all of bfloat16, aligned to 16 bytes; y (B, K, D,
@@ -25,13 +25,17 @@
 //          encode   c: the source of the walk computes planes of a from three of x, normalized.
 //          decode   u and e: the source computes planes of u from those of c, x and the features.
 //                   A warp has the voxels that share two of the 16 places in a patch of 4 x 4.
-//                   All three: grid = parts of D x tiles of voxels, block = 256; measure 33 KB of
-//                   static, encode 47.5 KB (C = 1) or 57.9 KB (C = 4), decode 52.9 or 59.8 KB of
-//                   dynamic shared memory.
+//                   All three: grid = parts of D x tiles of voxels, block = 256; measure 24 or 38
+//                   KB of static, encode 48.6 KB (C = 1) or 62.5 KB (C = 4), decode 75.0 or 85.4 KB
+//                   of dynamic shared memory.
 //          head     a thread for each voxel. grid = (tiles of 256 voxels, B), block = 256.
+//          window   the same for all items at once, at most 8, as window.cu's accumulate: volume
+//                   (K, D', H', W') of float gets importance (D, H, W) times the mean of softmax
+//                   over the items, each mirrored back. grid = tiles of 256 voxels.
 //          pack     a thread for each packed value.
-// Traffic  measure and encode read x, decode x, c and the features, head g and u once, with halos
-//          about 1.3 times, mostly from L2; encode writes c, decode u and e, head y.
+// Traffic  measure and encode read x, decode x, c and the features, with halos about 1.3 times,
+//          mostly from L2, head g and u once; encode writes c, decode u and e, head y. window reads
+//          and writes 8 bytes for each class of a voxel.
 // Numerics weights of convolutions rounded to bfloat16, sums in float on tensor cores; a, c, u, e,
 //          g and normalized values are rounded to bfloat16 where the passes would that are
 //          replaced, r and the sum of u are not before u is. head computes in float.
@@ -415,6 +419,23 @@ struct Logits {
   }
 };
 
+/// Softmax of the first classes, zeros behind them.
+__device__ __forceinline__ void to_probabilities(float (&logits)[kMostClasses], int classes) {
+  float largest = logits[0];
+#pragma unroll
+  for (int k = 1; k < kMostClasses; k++) {
+    if (k < classes) largest = fmaxf(largest, logits[k]);
+  }
+  float sum = 0.0f;
+#pragma unroll
+  for (int k = 0; k < kMostClasses; k++) {
+    logits[k] = k < classes ? expf(logits[k] - largest) : 0.0f;
+    sum += logits[k];
+  }
+#pragma unroll
+  for (int k = 0; k < kMostClasses; k++) logits[k] /= sum;
+}
+
 /// Stores their softmax.
 template <typename Y>
 struct Probabilities {
@@ -422,19 +443,7 @@ struct Probabilities {
 
   __device__ __forceinline__ void take(float (&logits)[kMostClasses], int classes, int item,
                                        int voxel, int tokens) const {
-    float largest = logits[0];
-#pragma unroll
-    for (int k = 1; k < kMostClasses; k++) {
-      if (k < classes) largest = fmaxf(largest, logits[k]);
-    }
-    float sum = 0.0f;
-#pragma unroll
-    for (int k = 0; k < kMostClasses; k++) {
-      logits[k] = k < classes ? expf(logits[k] - largest) : 0.0f;
-      sum += logits[k];
-    }
-#pragma unroll
-    for (int k = 0; k < kMostClasses; k++) logits[k] /= sum;
+    to_probabilities(logits, classes);
     Logits<Y>{y}.take(logits, classes, item, voxel, tokens);
   }
 };
@@ -458,43 +467,52 @@ struct Labels {
   }
 };
 
-template <typename Sink>
-__device__ __forceinline__ void head(const bfloat16* __restrict__ g, const Prologue& prologue,
-                                     const bfloat16* __restrict__ u,
-                                     const float* __restrict__ weight,
-                                     const float* __restrict__ bias, const Sink& sink, int tokens,
-                                     int classes) {
-  __shared__ float4 factors[kWidth][kMostClasses / 4];
+/// What the head reads.
+struct HeadInput {
+  const bfloat16* g;
+  Prologue prologue;
+  const bfloat16* u;
+  const float* bias;
+  int tokens, classes;
+};
+
+/// Weights of the head, a line of classes for each channel.
+using HeadWeights = float4[kWidth][kMostClasses / 4];
+
+/// Loads the weights (classes, 16). All threads must call it.
+__device__ __forceinline__ void load_weights(const float* __restrict__ weight, int classes,
+                                             HeadWeights& weights) {
+  static_assert(kHeadThreads >= kWidth * kMostClasses);
   const int thread = threadIdx.x;
   if (thread < kWidth * kMostClasses) {
     const int k = thread % kMostClasses;
-    reinterpret_cast<float*>(factors)[thread] =
+    reinterpret_cast<float*>(weights)[thread] =
         k < classes ? weight[k * kWidth + thread / kMostClasses] : 0.0f;
   }
   __syncthreads();
-  const int voxel = blockIdx.x * kHeadThreads + thread;
-  const int item = blockIdx.y;
-  if (voxel >= tokens) return;
-  const long long at = (static_cast<long long>(item) * tokens + voxel) * kWidth;
-  float logits[kMostClasses];
+}
+
+__device__ __forceinline__ void logits_of(const HeadInput& input, const HeadWeights& weights,
+                                          int item, int voxel, float (&logits)[kMostClasses]) {
+  const long long at = (static_cast<long long>(item) * input.tokens + voxel) * kWidth;
 #pragma unroll
-  for (int k = 0; k < kMostClasses; k++) logits[k] = k < classes ? bias[k] : 0.0f;
+  for (int k = 0; k < kMostClasses; k++) logits[k] = k < input.classes ? input.bias[k] : 0.0f;
 #pragma unroll
   for (int half = 0; half < 2; half++) {
-    const uint4 of_g = reinterpret_cast<const uint4*>(g + at)[half];
-    const uint4 of_u = reinterpret_cast<const uint4*>(u + at)[half];
+    const uint4 of_g = reinterpret_cast<const uint4*>(input.g + at)[half];
+    const uint4 of_u = reinterpret_cast<const uint4*>(input.u + at)[half];
 #pragma unroll
     for (int c = 0; c < 8; c++) {
       const auto value = [&](const uint4& eight) {
         const unsigned pair = c < 2 ? eight.x : c < 4 ? eight.y : c < 6 ? eight.z : eight.w;
         return __uint_as_float(c % 2 == 0 ? pair << 16 : pair & 0xffff0000u);
       };
-      const float2 own = prologue.coefficients[item * kWidth + half * 8 + c];
+      const float2 own = input.prologue.coefficients[item * kWidth + half * 8 + c];
       float sum = (value(of_g) - own.x) * own.y + value(of_u);
-      sum = to_float(from_float<bfloat16>(sum > 0.0f ? sum : prologue.slope * sum));
+      sum = to_float(from_float<bfloat16>(sum > 0.0f ? sum : input.prologue.slope * sum));
 #pragma unroll
       for (int quad = 0; quad < kMostClasses / 4; quad++) {
-        const float4 four = factors[half * 8 + c][quad];
+        const float4 four = weights[half * 8 + c][quad];
         logits[quad * 4] += sum * four.x;
         logits[quad * 4 + 1] += sum * four.y;
         logits[quad * 4 + 2] += sum * four.z;
@@ -502,10 +520,69 @@ __device__ __forceinline__ void head(const bfloat16* __restrict__ g, const Prolo
       }
     }
   }
-  sink.take(logits, classes, item, voxel, tokens);
 }
 
-static_assert(kHeadThreads >= kWidth * kMostClasses);
+template <typename Sink>
+__device__ __forceinline__ void head(const HeadInput& input, const float* __restrict__ weight,
+                                     const Sink& sink) {
+  __shared__ HeadWeights weights;
+  load_weights(weight, input.classes, weights);
+  const int voxel = blockIdx.x * kHeadThreads + threadIdx.x;
+  if (voxel >= input.tokens) return;
+  float logits[kMostClasses];
+  logits_of(input, weights, blockIdx.y, voxel, logits);
+  sink.take(logits, input.classes, blockIdx.y, voxel, input.tokens);
+}
+
+/// Where a window lies in a volume, and how its items are mirrored: as window.cu has it.
+struct Window {
+  int depth, height, width;                       // of the volume
+  int origin_depth, origin_height, origin_width;  // where the window begins
+  int items, masks;                               // bits 4, 2, 1 of depth, height, width for each
+};
+
+/// Adds the weighted mean of what the items say of a window's voxels to those of the volume.
+__device__ __forceinline__ void head_window(const HeadInput& input,
+                                            const float* __restrict__ weight,
+                                            const float* __restrict__ importance, float* volume,
+                                            const Window& window, Extents extents) {
+  __shared__ HeadWeights weights;
+  load_weights(weight, input.classes, weights);
+  const int voxel = blockIdx.x * kHeadThreads + threadIdx.x;
+  if (voxel >= input.tokens) return;
+  const int d = voxel / extents.w / extents.h;
+  const int h = voxel / extents.w % extents.h;
+  const int w = voxel % extents.w;
+  const Extents of_volume = {window.depth, window.height, window.width};
+  const int to_d = window.origin_depth + d;
+  const int to_h = window.origin_height + h;
+  const int to_w = window.origin_width + w;
+  if (!is_inside(to_d, to_h, to_w, of_volume)) return;
+  const float share = 1.0f / window.items;
+  float mean[kMostClasses] = {};
+#pragma unroll 1
+  for (int item = 0; item < window.items; item++) {
+    const int axes = window.masks >> (3 * item) & 7;
+    const int from = ((axes & 4 ? extents.d - 1 - d : d) * extents.h +
+                      (axes & 2 ? extents.h - 1 - h : h)) *
+                         extents.w +
+                     (axes & 1 ? extents.w - 1 - w : w);
+    float logits[kMostClasses];
+    __syncwarp();  // or else all weights would be kept in registers
+    logits_of(input, weights, item, from, logits);
+    to_probabilities(logits, input.classes);
+#pragma unroll
+    for (int k = 0; k < kMostClasses; k++) mean[k] += share * logits[k];
+  }
+  const float factor = importance == nullptr ? 1.0f : importance[voxel];
+  const long long voxels = static_cast<long long>(window.depth) * window.height * window.width;
+  float* const to =
+      volume + (static_cast<long long>(to_d) * window.height + to_h) * window.width + to_w;
+#pragma unroll
+  for (int k = 0; k < kMostClasses; k++) {
+    if (k < input.classes) to[k * voxels] += factor * mean[k];
+  }
+}
 
 }  // namespace
 
@@ -590,26 +667,34 @@ ENCODE(4)
 DECODE(1)
 DECODE(4)
 
-#define HEAD_PARAMETERS                                                                      \
-  const bfloat16 *g, const float2 *coefficients, float slope, const bfloat16 *u,             \
-      const float *weight, const float *bias
+#define HEAD_PARAMETERS                                                          \
+  const bfloat16 *g, const float2 *coefficients, float slope, const bfloat16 *u, \
+      const float *weight, const float *bias, int tokens, int classes
+#define HEAD_INPUT                                          \
+  {                                                         \
+    g, {coefficients, slope}, u, bias, tokens, classes      \
+  }
 
-#define HEAD(suffix, Y)                                                                      \
-  ENTRY(full_resolution_logits_bf16_##suffix, kHeadThreads, HEAD_PARAMETERS, Y* y, int tokens,\
-        int classes) {                                                                       \
-    head(g, {coefficients, slope}, u, weight, bias, Logits<Y>{y}, tokens, classes);          \
-  }                                                                                          \
-  ENTRY(full_resolution_probabilities_bf16_##suffix, kHeadThreads, HEAD_PARAMETERS, Y* y,    \
-        int tokens, int classes) {                                                           \
-    head(g, {coefficients, slope}, u, weight, bias, Probabilities<Y>{y}, tokens, classes);   \
+#define HEAD(suffix, Y)                                                                     \
+  ENTRY(full_resolution_logits_bf16_##suffix, kHeadThreads, HEAD_PARAMETERS, Y* y) {        \
+    head(HEAD_INPUT, weight, Logits<Y>{y});                                                 \
+  }                                                                                         \
+  ENTRY(full_resolution_probabilities_bf16_##suffix, kHeadThreads, HEAD_PARAMETERS, Y* y) { \
+    head(HEAD_INPUT, weight, Probabilities<Y>{y});                                          \
   }
 
 HEAD(bf16, bfloat16)
 HEAD(f32, float)
 
-ENTRY(full_resolution_labels_bf16, kHeadThreads, HEAD_PARAMETERS, unsigned char* labels,
-      int tokens, int classes) {
-  head(g, {coefficients, slope}, u, weight, bias, Labels{labels}, tokens, classes);
+ENTRY(full_resolution_labels_bf16, kHeadThreads, HEAD_PARAMETERS, unsigned char* labels) {
+  head(HEAD_INPUT, weight, Labels{labels});
+}
+
+// The window is read from memory, so that one recorded launch serves all.
+ENTRY_BLOCKS(full_resolution_window_bf16, kHeadThreads, 2, HEAD_PARAMETERS,
+             const float* importance, float* volume, const Window* window, int depth, int height,
+             int width) {
+  head_window(HEAD_INPUT, weight, importance, volume, *window, {depth, height, width});
 }
 
 namespace {

@@ -57,6 +57,18 @@ __device__ __forceinline__ void require_tensor_cores() {
 #endif
 }
 
+/// Two values as bfloat16 in one register, rounded to the nearest, the first in the lower half.
+__device__ __forceinline__ unsigned pack_two(float lower, float upper) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  unsigned pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(upper), "f"(lower));
+  return pair;
+#else
+  return from_float<bfloat16>(lower).bits |
+         static_cast<unsigned>(from_float<bfloat16>(upper).bits) << 16;
+#endif
+}
+
 #ifdef __CUDACC__
 
 /// c += a b. All lanes of a warp must call it.
@@ -93,18 +105,6 @@ __device__ __forceinline__ void load_matrices_transposed(unsigned (&matrices)[4]
                : "=r"(matrices[0]), "=r"(matrices[1]), "=r"(matrices[2]), "=r"(matrices[3])
                : "r"(shared_address(row))
                : "memory");
-}
-
-/// Two values as bfloat16 in one register, rounded to the nearest, the first in the lower half.
-__device__ __forceinline__ unsigned pack_two(float lower, float upper) {
-#if __CUDA_ARCH__ >= 800
-  unsigned pair;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(upper), "f"(lower));
-  return pair;
-#else
-  return from_float<bfloat16>(lower).bits |
-         static_cast<unsigned>(from_float<bfloat16>(upper).bits) << 16;
-#endif
 }
 
 /// Begins to copy 4 or 8 bytes from global to shared memory, as copy_16_bytes.
@@ -204,11 +204,6 @@ inline void load_matrices_transposed(unsigned (&matrices)[4], const void* row) {
     const int first = given.lane() % 4 * 2;
     matrices[i] = value(i, first) | value(i, first + 1) << 16;
   }
-}
-
-inline unsigned pack_two(float lower, float upper) {
-  return from_float<bfloat16>(lower).bits |
-         static_cast<unsigned>(from_float<bfloat16>(upper).bits) << 16;
 }
 
 template <int kBytes>

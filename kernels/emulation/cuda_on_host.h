@@ -373,7 +373,7 @@ inline Given<T> exchange_all(const T& value) {
 inline void carry_out(const Copies::Copy& copy) {
   const auto addresses =
       reinterpret_cast<uintptr_t>(copy.to) | reinterpret_cast<uintptr_t>(copy.from);
-  if (addresses % copy.bytes != 0) fail("a copy to shared memory that is not aligned");
+  if (addresses % copy.bytes != 0) fail("a misaligned access, by a copy to shared memory");
   if (copy.from == nullptr) {
     memset(copy.to, 0, copy.bytes);
   } else {

@@ -163,3 +163,17 @@ ENTRY(probe_copies, 32, const float* x, float* y, int waiting) {
   if (waiting) wait_for_copies<0>();
   store(2);
 }
+
+/// Copies 32 times four and 32 times eight bytes, where they are there; and rounds pairs of values.
+ENTRY(probe_small_copies, 32, const float* x, float* y, unsigned* pairs, int there) {
+  __shared__ uint2 aligned[3 * 32 / 2];
+  float* const copied = reinterpret_cast<float*>(aligned);
+  const int thread = threadIdx.x;
+  copy_few_bytes<4>(copied + thread, x + thread, thread < there);
+  copy_few_bytes<8>(copied + 32 + thread * 2, x + 32 + thread * 2, thread < there);
+  end_copy_group();
+  wait_for_copies<0>();
+  __syncthreads();
+  for (int i = 0; i < 3; i++) y[i * 32 + thread] = copied[i * 32 + (thread ^ 1)];
+  pairs[thread] = pack_two(x[thread * 2], x[thread * 2 + 1]);
+}

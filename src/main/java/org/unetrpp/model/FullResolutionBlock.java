@@ -1,5 +1,6 @@
 package org.unetrpp.model;
 
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.Dropout;
@@ -42,12 +43,12 @@ record FullResolutionBlock(
         null);
   }
 
+  /** In training; in evaluation it is part of {@link NetworkBoxes#fullResolution}. */
   @Override
   public Tensor forward(Tensor x) { // (B, D, H, W, Cin)
     Tensor y =
-        gradients == null
-            ? NetworkBoxes.residualBlock(x, parameters, null)
-            : TrainableBoxes.residualBlock(x, parameters, gradients, null, Dropout.NONE);
+        TrainableBoxes.residualBlock(
+            x, parameters, Objects.requireNonNull(gradients), null, Dropout.NONE);
     Shown.show(parameters.name(), y);
     return y; // (B, D, H, W, Cout)
   }

@@ -345,6 +345,47 @@ class FullResolutionKernelsTest {
     }
   }
 
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("cases")
+  void aWindowIsAddedAsItsProbabilitiesWouldBe(Case c) {
+    try (Twin twin = new Twin(DType.BFLOAT16, c.backwards)) {
+      Fixture f = Fixture.of(twin, c);
+      HeadParameters p = f.parameters.head();
+      Buffer convolved = f.activations(CHANNELS);
+      Buffer sum = f.activations(CHANNELS);
+      Buffer coefficients = f.exactStatistics(CHANNELS).coefficients();
+      FullResolutionKernels kernels = f.kernels();
+      Grid grid = f.grid();
+      Buffer y = twin.room(DType.FLOAT32, grid.rows() * p.classes()).device();
+      kernels.head(convolved, coefficients, sum, p, HeadOutput.PROBABILITIES, y, grid);
+
+      Extents window = grid.extents();
+      Extents volume = new Extents(window.depth() + 3, window.height(), window.width() + 5);
+      Extents origin = new Extents(2, -1, 6); // beyond two sides
+      int[] mirrored = c.batch == 1 ? new int[] {5} : new int[] {0, 6};
+      Buffer importance = twin.positive(window.voxels()).device();
+      float[] before = twin.values(volume.voxels() * p.classes(), 0, 1);
+      Buffer expected = twin.pair(DType.FLOAT32, before).device();
+      CudaContext context = twin.device().context();
+      new WindowKernels(context)
+          .accumulate(y, mirrored, importance, expected, volume, origin, window);
+      Buffer actual = twin.pair(DType.FLOAT32, before).device();
+      int masks = mirrored[0] | (c.batch == 1 ? 0 : mirrored[1] << 3);
+      int[] place = {
+        volume.depth(), volume.height(), volume.width(), 2, -1, 6, mirrored.length, masks
+      };
+      float[] bits = new float[place.length];
+      for (int i = 0; i < bits.length; i++) {
+        bits[i] = Float.intBitsToFloat(place[i]);
+      }
+      Buffer ints = twin.pair(DType.FLOAT32, bits).device();
+      kernels.window(
+          convolved, coefficients, sum, p, importance, actual, ints.address(), grid);
+      // products may be rounded before they are added, or not
+      assertThat(f.values(actual)).usingComparatorWithPrecision(1e-6f).containsExactly(f.values(expected));
+    }
+  }
+
   private static byte[] bytes(Fixture f, Buffer buffer) {
     CudaContext context = f.twin.device().context();
     try (Arena arena = Arena.ofConfined()) {

@@ -152,6 +152,35 @@ class MatrixInstructionsTest {
     }
   }
 
+  @ParameterizedTest(name = "{0} threads copy, backwards {1}")
+  @CsvSource({"32, false", "32, true", "11, true"})
+  void fewBytesAreCopiedAndPairsAreRounded(int there, boolean backwards) {
+    try (EmulatedContext emulated = new EmulatedContext(backwards);
+        var _ = emulated.context().scopes().open()) {
+      float[] x = EmulatedContext.random(random, DType.FLOAT32, 3 * LANES);
+      Buffer y = emulated.context().floats(x.length);
+      Buffer pairs = emulated.context().floats(LANES);
+      launch(
+          emulated,
+          "probe_small_copies",
+          emulated
+              .context()
+              .arguments(emulated.buffer(DType.FLOAT32, x), y, pairs)
+              .ints(there));
+      float[] copied = EmulatedContext.values(y);
+      for (int i = 0; i < x.length; i++) {
+        int from = i ^ 1;
+        int thread = from < LANES ? from : (from - LANES) / 2;
+        assertThat(copied[i]).isEqualTo(thread < there ? x[from] : 0);
+      }
+      for (int lane = 0; lane < LANES; lane++) {
+        int pair = HostMemory.segment(pairs).getAtIndex(JAVA_INT, lane);
+        assertThat((short) pair).isEqualTo(BFloat16.fromFloat(x[2 * lane]));
+        assertThat((short) (pair >>> 16)).isEqualTo(BFloat16.fromFloat(x[2 * lane + 1]));
+      }
+    }
+  }
+
   @ParameterizedTest(name = "backwards {0}")
   @ValueSource(booleans = {false, true})
   void aCopyFromAnAddressThatIsNotAlignedIsReported(boolean backwards) {

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.FullResolution;
 import org.unetrpp.backend.FullResolutionParameters;
@@ -47,16 +48,22 @@ final class FullResolutionKernels {
   private final CudaContext context;
   private final NarrowConvolutions convolutions;
   private final TensorWeights weights;
+  private final boolean isAllowed;
 
   FullResolutionKernels(CudaContext context) {
     this.context = context;
+    isAllowed = Policy.allows(Providers.CONVOLUTIONS, TensorConvolutions.NAME);
     convolutions = new NarrowConvolutions(context);
     weights = new TensorWeights(context);
   }
 
-  /** Whether the kernels compute this path on this device. */
+  /**
+   * Whether the kernels compute this path on this device, and {@value Providers#CONVOLUTIONS} lets
+   * tensor cores do so.
+   */
   boolean take(Buffer x, FullResolutionParameters p, DType computeType) {
-    return context.driver().device().major() >= BFLOAT16_MAJOR
+    return isAllowed
+        && context.driver().device().major() >= BFLOAT16_MAJOR
         && computeType == DType.BFLOAT16
         && x.dtype() == DType.BFLOAT16
         && takeEncoder(p.encoder())
@@ -326,7 +333,7 @@ final class FullResolutionKernels {
         FILE,
         CudaContext.entry(entry, g, y),
         voxelEach(grid),
-        headArguments(g, coefficients, sum, p).buffers(y).ints(grid.tokens(), p.classes()));
+        headArguments(g, coefficients, sum, p, grid).buffers(y));
   }
 
   /**
@@ -340,12 +347,45 @@ final class FullResolutionKernels {
         FILE,
         CudaContext.entry("full_resolution_labels", g),
         voxelEach(grid),
-        headArguments(g, coefficients, sum, p).longs(labels).ints(grid.tokens(), p.classes()));
+        headArguments(g, coefficients, sum, p, grid).longs(labels));
+  }
+
+  /**
+   * Adds the weighted mean of the probabilities of a window's items, as {@link
+   * WindowKernels#accumulate}.
+   *
+   * @param importance of the window's voxels, (D, H, W) in float32, or none for ones
+   * @param volume (K, D', H', W') in float32
+   * @param place device address of eight ints: D', H', W', the voxel of the volume where the window
+   *     begins, items, and three bits for the mirrored axes of each item, those of the first the
+   *     lowest
+   */
+  void window(
+      Buffer g,
+      Buffer coefficients,
+      Buffer sum,
+      HeadParameters p,
+      @Nullable Buffer importance,
+      Buffer volume,
+      long place,
+      Grid grid) {
+    context.launch(
+        FILE,
+        CudaContext.entry("full_resolution_window", g),
+        LaunchGeometry.threadEach(grid.tokens(), HEAD_THREADS),
+        headArguments(g, coefficients, sum, p, grid)
+            .buffers(importance, volume)
+            .longs(place)
+            .ints(grid.extents().toArray()));
   }
 
   private KernelArguments headArguments(
-      Buffer g, Buffer coefficients, Buffer sum, HeadParameters p) {
-    return context.arguments(g, coefficients).floats(SLOPE).buffers(sum, p.weight(), p.bias());
+      Buffer g, Buffer coefficients, Buffer sum, HeadParameters p, Grid grid) {
+    return context
+        .arguments(g, coefficients)
+        .floats(SLOPE)
+        .buffers(sum, p.weight(), p.bias())
+        .ints(grid.tokens(), p.classes());
   }
 
   private static LaunchGeometry voxelEach(Grid grid) {
