@@ -29,18 +29,19 @@
 //                   KB of static, encode 48.6 KB (C = 1) or 62.5 KB (C = 4), decode 75.0 or 85.4 KB
 //                   of dynamic shared memory.
 //          head     a thread for each voxel. grid = (tiles of 256 voxels, B), block = 256.
-//          window   the same for all items at once, at most 8, as window.cu's accumulate: volume
-//                   (K, D', H', W') of float gets importance (D, H, W) times the mean of softmax
-//                   over the items, each mirrored back. grid = tiles of 256 voxels.
+//          window   a thread for each voxel of one of the windows that the items are, as
+//                   window.cu's accumulate: the sums get importance times the mean of the items'
+//                   softmax, each mirrored back. grid = tiles of 256 voxels.
 //          pack     a thread for each packed value.
 // Traffic  measure and encode read x, decode x, c and the features, with halos about 1.3 times,
-//          mostly from L2, head g and u once; encode writes c, decode u and e, head y. window reads
-//          and writes 8 bytes for each class of a voxel.
+//          mostly from L2, head and window g and u once; encode writes c, decode u and e, head y.
+//          window reads and writes 8 bytes for each class of a voxel.
 // Numerics weights of convolutions rounded to bfloat16, sums in float on tensor cores; a, c, u, e,
 //          g and normalized values are rounded to bfloat16 where the passes would that are
 //          replaced, r and the sum of u are not before u is. head computes in float.
 // Launcher org.unetrpp.backend.cuda.FullResolutionKernels
 #include "narrow_convolution.cuh"
+#include "window.cuh"
 
 namespace {
 
@@ -534,53 +535,45 @@ __device__ __forceinline__ void head(const HeadInput& input, const float* __rest
   sink.take(logits, input.classes, blockIdx.y, voxel, input.tokens);
 }
 
-/// Where a window lies in a volume, and how its items are mirrored: as window.cu has it.
-struct Window {
-  int depth, height, width;                       // of the volume
-  int origin_depth, origin_height, origin_width;  // where the window begins
-  int items, masks;                               // bits 4, 2, 1 of depth, height, width for each
-};
-
-/// Adds the weighted mean of what the items say of a window's voxels to those of the volume.
+/// Adds what the items of a window say of its voxels to the sums, as window.cu's accumulate does of
+/// probabilities.
 __device__ __forceinline__ void head_window(const HeadInput& input,
                                             const float* __restrict__ weight,
-                                            const float* __restrict__ importance, float* volume,
-                                            const Window& window, Extents extents) {
+                                            const WindowStep& step, int number,
+                                            const Voxel& window) {
   __shared__ HeadWeights weights;
   load_weights(weight, input.classes, weights);
   const int voxel = blockIdx.x * kHeadThreads + threadIdx.x;
-  if (voxel >= input.tokens) return;
-  const int d = voxel / extents.w / extents.h;
-  const int h = voxel / extents.w % extents.h;
-  const int w = voxel % extents.w;
-  const Extents of_volume = {window.depth, window.height, window.width};
-  const int to_d = window.origin_depth + d;
-  const int to_h = window.origin_height + h;
-  const int to_w = window.origin_width + w;
-  if (!is_inside(to_d, to_h, to_w, of_volume)) return;
-  const float share = 1.0f / window.items;
+  if (voxel >= input.tokens || number >= step.windows) return;
+  const Voxel within = Voxel::at(voxel, window);
+  const Voxel to = within.plus(step.origins[number]);
+  if (!to.is_inside(step.extent)) return;
   float mean[kMostClasses] = {};
 #pragma unroll 1
-  for (int item = 0; item < window.items; item++) {
-    const int axes = window.masks >> (3 * item) & 7;
-    const int from = ((axes & 4 ? extents.d - 1 - d : d) * extents.h +
-                      (axes & 2 ? extents.h - 1 - h : h)) *
-                         extents.w +
-                     (axes & 1 ? extents.w - 1 - w : w);
+  for (int mirroring = 0; mirroring < step.mirrorings; mirroring++) {
+    const Voxel from = within.mirrored(window, step.axes(mirroring));
+    const int item = number * step.mirrorings + mirroring;
     float logits[kMostClasses];
     __syncwarp();  // or else all weights would be kept in registers
-    logits_of(input, weights, item, from, logits);
+    logits_of(input, weights, item, static_cast<int>(from.index(window)), logits);
     to_probabilities(logits, input.classes);
 #pragma unroll
-    for (int k = 0; k < kMostClasses; k++) mean[k] += share * logits[k];
+    for (int k = 0; k < kMostClasses; k++) {
+      mean[k] = __fadd_rn(mean[k], __fmul_rn(step.share, logits[k]));
+    }
   }
-  const float factor = importance == nullptr ? 1.0f : importance[voxel];
-  const long long voxels = static_cast<long long>(window.depth) * window.height * window.width;
-  float* const to =
-      volume + (static_cast<long long>(to_d) * window.height + to_h) * window.width + to_w;
+  const bool is_weighted = step.importance != nullptr;
+  const float importance = is_weighted ? step.importance[voxel] : 1.0f;
+  float* const sums = step.sums + to.place(step.extent, step.sum_slices);
+  const long long plane = step.sum_plane();
 #pragma unroll
   for (int k = 0; k < kMostClasses; k++) {
-    if (k < input.classes) to[k * voxels] += factor * mean[k];
+    if (k < input.classes) {
+      sums[k * plane] = __fadd_rn(sums[k * plane], __fmul_rn(importance, mean[k]));
+    }
+  }
+  if (is_weighted) {
+    sums[input.classes * plane] = __fadd_rn(sums[input.classes * plane], importance);
   }
 }
 
@@ -690,11 +683,9 @@ ENTRY(full_resolution_labels_bf16, kHeadThreads, HEAD_PARAMETERS, unsigned char*
   head(HEAD_INPUT, weight, Labels{labels});
 }
 
-// The window is read from memory, so that one recorded launch serves all.
-ENTRY_BLOCKS(full_resolution_window_bf16, kHeadThreads, 2, HEAD_PARAMETERS,
-             const float* importance, float* volume, const Window* window, int depth, int height,
-             int width) {
-  head_window(HEAD_INPUT, weight, importance, volume, *window, {depth, height, width});
+ENTRY_BLOCKS(full_resolution_window_bf16, kHeadThreads, 2, HEAD_PARAMETERS, const WindowStep* step,
+             int number, int depth, int height, int width) {
+  head_window(HEAD_INPUT, weight, *step, number, {depth, height, width});
 }
 
 namespace {

@@ -30,69 +30,7 @@
 //          the width, rounded to float before they are compared. One thread writes a voxel; the
 //          least index of a sum that is no finite number is found by an atomic minimum.
 // Launcher org.unetrpp.backend.cuda.WindowKernels
-#include "common.cuh"
-
-namespace {
-
-constexpr int kMostWindows = 8;
-
-struct Voxel {
-  int depth, height, width;
-
-  /// That with an index within an extent.
-  __device__ __forceinline__ static Voxel at(int index, const Voxel& extent) {
-    const int row = index / extent.width;
-    return {row / extent.height, row % extent.height, index % extent.width};
-  }
-
-  __device__ __forceinline__ Voxel mirrored(const Voxel& extent, int axes) const {
-    return {axes & 4 ? extent.depth - 1 - depth : depth,
-            axes & 2 ? extent.height - 1 - height : height,
-            axes & 1 ? extent.width - 1 - width : width};
-  }
-
-  __device__ __forceinline__ Voxel plus(const Voxel& other) const {
-    return {depth + other.depth, height + other.height, width + other.width};
-  }
-
-  __device__ __forceinline__ bool is_inside(const Voxel& extent) const {
-    return depth >= 0 && depth < extent.depth && height >= 0 && height < extent.height &&
-           width >= 0 && width < extent.width;
-  }
-
-  __device__ __forceinline__ long long index(const Voxel& extent) const {
-    return (static_cast<long long>(depth) * extent.height + height) * extent.width + width;
-  }
-
-  /// Index where only so many slices are kept.
-  __device__ __forceinline__ long long place(const Voxel& extent, int slices) const {
-    return Voxel{depth % slices, height, width}.index(extent);
-  }
-
-  /// Voxels of an extent.
-  __device__ __forceinline__ long long count() const {
-    return static_cast<long long>(depth) * height * width;
-  }
-};
-
-}  // namespace
-
-/// What a step does, as org.unetrpp.backend.cuda.WindowStep writes it.
-struct WindowStep {
-  const float* image;
-  float* sums;
-  const float* importance;
-  Voxel extent;  // of the image
-  int image_slices, sum_slices;
-  int windows;  // of this step; none when it is done
-  int mirrorings;
-  int masks;  // three bits for each mirroring, those of the first the lowest
-  float share;  // of a mirroring in the mean
-  Voxel origins[kMostWindows];
-
-  __device__ __forceinline__ int axes(int mirroring) const { return masks >> (3 * mirroring) & 7; }
-};
-static_assert(sizeof(WindowStep) == 160, "org.unetrpp.backend.cuda.WindowStep says the same");
+#include "window.cuh"
 
 namespace {
 
@@ -130,8 +68,7 @@ __device__ __forceinline__ void add_window(const WindowStep& step, const T* __re
   const long long voxel = within.index(window);
   const bool is_weighted = step.importance != nullptr;
   const float weight = is_weighted ? step.importance[voxel] : 1.0f;
-  const long long plane =
-      static_cast<long long>(step.sum_slices) * step.extent.height * step.extent.width;
+  const long long plane = step.sum_plane();
   const long long stride = classes * count;  // between items
   int from[kItems];
 #pragma unroll

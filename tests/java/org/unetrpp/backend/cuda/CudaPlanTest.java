@@ -19,6 +19,8 @@ import org.unetrpp.memory.DType;
 import org.unetrpp.model.Architecture;
 import org.unetrpp.model.ForwardPlan;
 import org.unetrpp.model.NetworkState;
+import org.unetrpp.window.WindowEngine;
+import org.unetrpp.window.WindowedVolume;
 
 /** Recorded passes. Their results are held against direct ones by {@code ForwardPlanTest}. */
 class CudaPlanTest {
@@ -54,6 +56,36 @@ class CudaPlanTest {
       assertThat(plan.arenaBytes()).isLessThan(megabytes * 1_000_000L);
       int counted = counting.launches().values().stream().mapToInt(Integer::intValue).sum();
       assertThat(counted).as("%s", counting.launches()).isEqualTo(launches);
+    }
+  }
+
+  /** A launch more than a pass takes: windows are cut out, and the head adds to their sums. */
+  @Test
+  void aStepOfMirroredWindowsIsAPassThatEndsInTheirSums() {
+    Architecture architecture = Architecture.published("synapse").orElseThrow();
+    Extents patch = architecture.patch();
+    CountingCuda counting = new CountingCuda();
+    try (CudaBackend backend = counting.open(DType.BFLOAT16);
+        ForwardPlan plan =
+            new ForwardPlan(
+                architecture,
+                NetworkState.deterministic(backend, architecture),
+                1,
+                HeadOutput.PROBABILITIES);
+        WindowEngine windows = plan.windows().orElseThrow()) {
+      WindowedVolume volume =
+          new WindowedVolume(
+              new Extents(150, 512, 512),
+              patch.depth(),
+              patch.depth() + 1,
+              49,
+              List.of(0, 1, 2, 3, 4, 5, 6, 7),
+              new float[Math.toIntExact(patch.voxels())]);
+      assertThat(windows.holds(volume)).isTrue();
+      assertThat(counting.launchesOf("window_gather_bf16")).isEqualTo(1);
+      assertThat(counting.launchesOf("full_resolution_window_bf16")).isEqualTo(1);
+      int launches = counting.launches().values().stream().mapToInt(Integer::intValue).sum();
+      assertThat(launches).as("%s", counting.launches()).isEqualTo(118);
     }
   }
 

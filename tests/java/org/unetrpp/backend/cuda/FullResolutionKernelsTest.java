@@ -2,10 +2,12 @@ package org.unetrpp.backend.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
@@ -345,9 +347,10 @@ class FullResolutionKernelsTest {
     }
   }
 
-  @ParameterizedTest(name = "{0}")
-  @MethodSource("cases")
-  void aWindowIsAddedAsItsProbabilitiesWouldBe(Case c) {
+  /** As many windows as items, or one of mirrored items; one of all windows is not in the step. */
+  @ParameterizedTest(name = "{0}, mirrored {1}")
+  @MethodSource("casesOfWindows")
+  void windowsAreAddedAsTheirProbabilitiesWouldBe(Case c, List<Integer> mirrorings) {
     try (Twin twin = new Twin(DType.BFLOAT16, c.backwards)) {
       Fixture f = Fixture.of(twin, c);
       HeadParameters p = f.parameters.head();
@@ -361,29 +364,50 @@ class FullResolutionKernelsTest {
 
       Extents window = grid.extents();
       Extents volume = new Extents(window.depth() + 3, window.height(), window.width() + 5);
-      Extents origin = new Extents(2, -1, 6); // beyond two sides
-      int[] mirrored = c.batch == 1 ? new int[] {5} : new int[] {0, 6};
+      int slices = window.depth() + 1; // fewer than the volume has
+      List<Extents> origins = List.of(new Extents(2, -1, 6)); // beyond two sides
       Buffer importance = twin.positive(window.voxels()).device();
-      float[] before = twin.values(volume.voxels() * p.classes(), 0, 1);
-      Buffer expected = twin.pair(DType.FLOAT32, before).device();
+      long values = WindowKernels.Ring.values(p.classes() + 1, volume, slices);
+      float[] before = twin.values(values, 0, 1);
       CudaContext context = twin.device().context();
-      new WindowKernels(context)
-          .accumulate(y, mirrored, importance, expected, volume, origin, window);
-      Buffer actual = twin.pair(DType.FLOAT32, before).device();
-      int masks = mirrored[0] | (c.batch == 1 ? 0 : mirrored[1] << 3);
-      int[] place = {
-        volume.depth(), volume.height(), volume.width(), 2, -1, 6, mirrored.length, masks
-      };
-      float[] bits = new float[place.length];
-      for (int i = 0; i < bits.length; i++) {
-        bits[i] = Float.intBitsToFloat(place[i]);
+      WindowKernels windows = new WindowKernels(context);
+      List<float[]> sums = new ArrayList<>();
+      try (WindowStep step = new WindowStep(context, twin.device().allocator())) {
+        int count = grid.batch() / mirrorings.size();
+        for (boolean fused : new boolean[] {false, true}) {
+          Buffer of = twin.pair(DType.FLOAT32, before).device();
+          WindowKernels.Ring ring =
+              new WindowKernels.Ring(of, p.classes() + 1, volume, slices);
+          step.queue(
+              ring,
+              ring,
+              importance,
+              mirrorings,
+              origins,
+              () -> {
+                for (int number = 0; number < count; number++) {
+                  if (fused) {
+                    kernels.window(
+                        convolved, coefficients, sum, p, step.address(), number, grid);
+                  } else {
+                    windows.accumulate(step.address(), y, p.classes(), number, window);
+                  }
+                }
+              });
+          sums.add(f.values(of));
+        }
       }
-      Buffer ints = twin.pair(DType.FLOAT32, bits).device();
-      kernels.window(
-          convolved, coefficients, sum, p, importance, actual, ints.address(), grid);
-      // products may be rounded before they are added, or not
-      assertThat(f.values(actual)).usingComparatorWithPrecision(1e-6f).containsExactly(f.values(expected));
+      assertThat(sums.get(0)).isNotEqualTo(before);
+      assertThat(sums.get(1)).containsExactly(sums.get(0));
     }
+  }
+
+  static Stream<Arguments> casesOfWindows() {
+    return cases()
+        .flatMap(c ->
+            c.batch == 1
+                ? Stream.of(arguments(c, List.of(5)))
+                : Stream.of(arguments(c, List.of(5)), arguments(c, List.of(0, 6))));
   }
 
   private static byte[] bytes(Fixture f, Buffer buffer) {

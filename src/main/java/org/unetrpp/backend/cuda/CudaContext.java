@@ -6,6 +6,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.PackCache;
 import org.unetrpp.backend.cuda.driver.CudaDriver;
@@ -29,6 +30,7 @@ final class CudaContext {
   private final PinnedStaging staging;
   private final Tickets tickets = new Tickets();
   private final Tickets ticketsOfBranches = new Tickets();
+  private @Nullable WindowSink sink;
 
   CudaContext(CudaDriver driver, CudaDriver.Stream stream, DeviceMemory memory) {
     this.driver = driver;
@@ -79,6 +81,21 @@ final class CudaContext {
    */
   Branch branch(Runnable work) {
     return branches.begin(work);
+  }
+
+  /** Queues a pass whose head may add its probabilities to a sink, and gives nothing then. */
+  <T> T sinking(WindowSink into, Supplier<T> pass) {
+    sink = into;
+    try {
+      return pass.get();
+    } finally {
+      sink = null;
+    }
+  }
+
+  /** Where a head may add its probabilities, if there is such a place now. */
+  @Nullable WindowSink sink() {
+    return sink;
   }
 
   /**

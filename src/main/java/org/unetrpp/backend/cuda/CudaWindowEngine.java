@@ -187,8 +187,9 @@ final class CudaWindowEngine implements WindowEngine {
     long values = (long) batch.items() * channels * patch.voxels();
     Buffer patches = context.scopes().allocate(backend.computeType(), values);
     kernels.gather(step.address(), patches, channels, patch);
-    Buffer probabilities = network.apply(patches);
-    for (int number = 0; number < batch.windows; number++) {
+    WindowSink sink = new WindowSink(step.address(), batch.windows);
+    Buffer probabilities = context.sinking(sink, () -> network.apply(patches));
+    for (int number = 0; number < batch.windows && !sink.isTaken(); number++) {
       kernels.accumulate(step.address(), probabilities, classes, number, patch);
     }
     step.done();

@@ -4,7 +4,6 @@ import java.util.List;
 import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
-import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.ChannelNorm;
 import org.unetrpp.backend.FullResolution;
 import org.unetrpp.backend.FullResolutionParameters;
@@ -161,7 +160,22 @@ final class FullResolutionKernels {
     scopes.release(decoding.ofConvolved().coefficients());
 
     Buffer y = scopes.allocate(DType.BFLOAT16, grid.rows() * p.head().classes());
-    head(convolved, statistics.coefficients(), decoding.sum(), p.head(), output, y, grid);
+    WindowSink sink = output == HeadOutput.PROBABILITIES ? context.sink() : null;
+    if (sink == null) {
+      head(convolved, statistics.coefficients(), decoding.sum(), p.head(), output, y, grid);
+    } else {
+      sink.take();
+      for (int number = 0; number < sink.windows(); number++) {
+        window(
+            convolved,
+            statistics.coefficients(),
+            decoding.sum(),
+            p.head(),
+            sink.step(),
+            number,
+            grid);
+      }
+    }
     scopes.release(convolved);
     scopes.release(statistics.coefficients());
     scopes.release(decoding.sum());
@@ -351,31 +365,28 @@ final class FullResolutionKernels {
   }
 
   /**
-   * Adds the weighted mean of the probabilities of a window's items, as {@link
+   * Adds the probabilities of one of the windows of a step to the sums of its classes, as {@link
    * WindowKernels#accumulate}.
    *
-   * @param importance of the window's voxels, (D, H, W) in float32, or none for ones
-   * @param volume (K, D', H', W') in float32
-   * @param place device address of eight ints: D', H', W', the voxel of the volume where the window
-   *     begins, items, and three bits for the mirrored axes of each item, those of the first the
-   *     lowest
+   * @param step address of a {@link WindowStep}
+   * @param number which window of the step; nothing is done if the step has fewer
+   * @param grid of the items of all windows
    */
   void window(
       Buffer g,
       Buffer coefficients,
       Buffer sum,
       HeadParameters p,
-      @Nullable Buffer importance,
-      Buffer volume,
-      long place,
+      long step,
+      int number,
       Grid grid) {
     context.launch(
         FILE,
         CudaContext.entry("full_resolution_window", g),
         LaunchGeometry.threadEach(grid.tokens(), HEAD_THREADS),
         headArguments(g, coefficients, sum, p, grid)
-            .buffers(importance, volume)
-            .longs(place)
+            .longs(step)
+            .ints(number)
             .ints(grid.extents().toArray()));
   }
 
