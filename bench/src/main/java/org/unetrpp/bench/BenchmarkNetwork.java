@@ -30,40 +30,27 @@ public final class BenchmarkNetwork {
 
   /** A network with a quarter of the channels and fewer blocks. */
   public static Architecture tiny(Architecture of) {
-    return new Architecture(
-        of.inputChannels(),
-        of.classes(),
-        of.patch(),
-        of.stem(),
-        of.downsampling(),
-        of.widths().stream().map(width -> width / 4).toList(),
-        List.of(1, 2, 1, 1),
-        1,
-        of.projections(),
-        of.decoderProjection(),
-        of.featureSize() / 4,
-        of.heads(),
-        of.tokenProjection(),
-        of.fusion(),
-        of.residualConvolutions(),
-        of.attentionDropout(),
-        of.channelDropout());
+    return smaller(of, 4, List.of(1, 2, 1, 1));
   }
 
   /** A network with all of its channels and one block in each stage. */
   public static Architecture shallow(Architecture of) {
+    return smaller(of, 1, List.of(1, 1, 1, 1));
+  }
+
+  private static Architecture smaller(Architecture of, int divisor, List<Integer> encoderDepths) {
     return new Architecture(
         of.inputChannels(),
         of.classes(),
         of.patch(),
         of.stem(),
         of.downsampling(),
-        of.widths(),
-        List.of(1, 1, 1, 1),
+        of.widths().stream().map(width -> width / divisor).toList(),
+        encoderDepths,
         1,
         of.projections(),
         of.decoderProjection(),
-        of.featureSize(),
+        of.featureSize() / divisor,
         of.heads(),
         of.tokenProjection(),
         of.fusion(),
