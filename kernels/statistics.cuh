@@ -65,8 +65,8 @@ __device__ __forceinline__ void leave_moments(Moments* scratch, int first_column
   const int own_group = tile / statistics.group;
   const int first_tile = own_group * statistics.group;
   const int members = min(statistics.group, statistics.tiles - first_tile);
-  unsigned* const group_tickets = statistics.tickets + gridDim.x / statistics.tiles +
-                                  (item * gridDim.y + blockIdx.y) * groups;
+  unsigned* const group_tickets =
+      statistics.tickets + gridDim.x / statistics.tiles + (item * gridDim.y + blockIdx.y) * groups;
   if (!comes_last(group_tickets + own_group, members)) return;
   Moments* const of_group = of_item + static_cast<long long>(first_tile) * channels + first_column;
   total = merge_tiles<kThreads, kColumns>(of_group, members, channels, is_there, scratch);
@@ -86,16 +86,13 @@ __device__ __forceinline__ void leave_moments(Moments* scratch, int first_column
     total = {};
     for (int i = 0; i < statistics.width; i++) total.add(of_item[first + i]);
     const float rstd = rsqrtf(total.squares / total.count + statistics.epsilon);
-    statistics.coefficients[static_cast<long long>(item) * channels + c] = make_float2(
-        total.mean, statistics.gamma == nullptr ? rstd : rstd * statistics.gamma[c]);
+    statistics.coefficients[static_cast<long long>(item) * channels + c] =
+        make_float2(total.mean, statistics.gamma == nullptr ? rstd : rstd * statistics.gamma[c]);
   }
 }
 
 #define STATISTICS_PARAMETERS                                                               \
   Moments *moments, const float *gamma, float2 *coefficients, unsigned *statistics_tickets, \
       int tiles_of_item, int group, int width_of_norm, float epsilon
-#define STATISTICS                                                                          \
-  {                                                                                         \
-    moments, gamma, coefficients, statistics_tickets, tiles_of_item, group, width_of_norm,  \
-        epsilon                                                                             \
-  }
+#define STATISTICS \
+  { moments, gamma, coefficients, statistics_tickets, tiles_of_item, group, width_of_norm, epsilon }

@@ -191,8 +191,7 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
           p.weight(),
           p.epilogue(),
           p.y(),
-          new NarrowConvolutions.Shape(
-              p.grid(), p.inChannels(), p.outChannels(), p.backward()));
+          new NarrowConvolutions.Shape(p.grid(), p.inChannels(), p.outChannels(), p.backward()));
     } else {
       tiled(p);
     }
@@ -214,8 +213,7 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
     long packed =
         weights.packed(
             p.weight(),
-            new TensorWeights.Order(
-                p.inChannels(), p.outChannels(), COLUMNS / PAIR, p.backward()));
+            new TensorWeights.Order(p.inChannels(), p.outChannels(), COLUMNS / PAIR, p.backward()));
     Splits splits = Splits.of(tile.blocks(p), p.chunks(), multiprocessors, Long.MAX_VALUE);
     try (var _ = context.scopes().open()) {
       Buffer partials =
