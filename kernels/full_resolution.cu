@@ -20,7 +20,8 @@
 //          coefficients (B, channels) of (mean, scale): of a and then r, of c, of g. Weights are
 //          packed as tensor_convolution.cu packs them, those of conv1 and conv3 of encoder1 and
 //          of up by pack below.
-// Launch   measure  makes the coefficients of a and r. A block has a column of 12 x 32 voxels, as in
+// Launch   measure  makes the coefficients of a and r. A block has a column of 12 x 32 voxels, as
+// in
 //                   narrow_convolution.cuh, and walks along D with three planes of x.
 //          encode   c: the source of the walk computes planes of a from three of x, normalized.
 //          decode   u and e: the source computes planes of u from those of c, x and the features.
@@ -54,8 +55,8 @@ constexpr int kImageWidth = kPlaneWidth + 4;
 constexpr int kPlaneTaps = 9;
 
 /// A plane of x of kChannels channels in shared memory, and its products with weights. These have,
-/// for each kd, steps of 16 terms: taps with kh the fastest, of each the channels, then zeros; and a
-/// step more, the shortcut by the tap in the middle.
+/// for each kd, steps of 16 terms: taps with kh the fastest, of each the channels, then zeros; and
+/// a step more, the shortcut by the tap in the middle.
 template <int kChannels>
 struct Image {
   static constexpr int kValues = kImageHeight * kImageWidth * kChannels;  // of a plane
@@ -242,18 +243,18 @@ struct FirstConvolution {
 
   __device__ __forceinline__ unsigned normalized(const float (&sums)[4], int upper,
                                                  int channel) const {
-    const float4 two = *reinterpret_cast<const float4*>(
-        prologue.coefficients + column.item * 2 * kWidth + channel);
+    const float4 two = *reinterpret_cast<const float4*>(prologue.coefficients +
+                                                        column.item * 2 * kWidth + channel);
     return pack_two(prologue.apply(sums[upper * 2], make_float2(two.x, two.y)),
                     prologue.apply(sums[upper * 2 + 1], make_float2(two.z, two.w)));
   }
 };
 
-constexpr int kPatch = 4;          // height and width of what a voxel of the features becomes
-constexpr int kFeatureQuads = 4;   // of 8 channels
+constexpr int kPatch = 4;         // height and width of what a voxel of the features becomes
+constexpr int kFeatureQuads = 4;  // of 8 channels
 constexpr int kFeatureHeight = kPlaneHeight / kPatch + 2;
 constexpr int kFeatureWidth = kPlaneWidth / kPatch + 2;
-constexpr int kNarrowest = kFeatureWidth - 2;  // voxels of a line that have a place in common
+constexpr int kNarrowest = kFeatureWidth - 2;   // voxels of a line that have a place in common
 constexpr int kPlaceSteps = kFeatureQuads / 2;  // of 16 channels
 static_assert(kPlaneHeight % kPatch == 0 && kPlaneWidth % kPatch == 0);
 
@@ -266,7 +267,7 @@ struct Upsampled {
   const float2* coefficients;  // of c
   const bfloat16* x;
   const float2* image_coefficients;  // of conv1, behind them of the shortcut
-  const float2* shortcut;  // weights of two channels each, for each channel of x
+  const float2* shortcut;            // weights of two channels each, for each channel of x
   const bfloat16* features;
   const uint4* weight;
   bfloat16* u;
@@ -292,10 +293,9 @@ struct Upsampled {
       const bool is_there = is_inside(at_d, h, w, coarse);
       const long long from =
           ((static_cast<long long>(column.item) * coarse.d + at_d) * coarse.h + h) * coarse.w + w;
-      copy_16_bytes(
-          features_of(d) + feature_quad(voxel, i % kFeatureQuads),
-          is_there ? features + (from * kFeatureQuads + i % kFeatureQuads) * 8 : features,
-          is_there);
+      copy_16_bytes(features_of(d) + feature_quad(voxel, i % kFeatureQuads),
+                    is_there ? features + (from * kFeatureQuads + i % kFeatureQuads) * 8 : features,
+                    is_there);
     }
   }
 
@@ -387,8 +387,8 @@ struct Upsampled {
     }
     const float4 own =
         *reinterpret_cast<const float4*>(coefficients + column.item * kWidth + channel);
-    const float4 other = *reinterpret_cast<const float4*>(
-        image_coefficients + (column.item * 2 + 1) * kWidth + channel);
+    const float4 other = *reinterpret_cast<const float4*>(image_coefficients +
+                                                          (column.item * 2 + 1) * kWidth + channel);
     float lower = (__uint_as_float(pair << 16) - own.x) * own.y;
     float upper = (__uint_as_float(pair & 0xffff0000u) - own.z) * own.w;
     lower += (residual0 - other.x) * other.y;
@@ -579,40 +579,39 @@ __device__ __forceinline__ void head_window(const HeadInput& input,
 
 }  // namespace
 
-#define MEASURE(channels)                                                                     \
-  ENTRY(full_resolution_measure_##channels##_bf16, kNarrowThreads, const bfloat16* x,         \
-        const uint4* weight, STATISTICS_PARAMETERS, int depth, int height, int width,         \
-        int depth_per_block) {                                                                \
-    require_tensor_cores();                                                                   \
-    __shared__ Column column;                                                                 \
-    Column::set(column, {depth, height, width}, depth_per_block);                             \
-    measure<channels>(x, weight, column, STATISTICS);                                         \
+#define MEASURE(channels)                                                             \
+  ENTRY(full_resolution_measure_##channels##_bf16, kNarrowThreads, const bfloat16* x, \
+        const uint4* weight, STATISTICS_PARAMETERS, int depth, int height, int width, \
+        int depth_per_block) {                                                        \
+    require_tensor_cores();                                                           \
+    __shared__ Column column;                                                         \
+    Column::set(column, {depth, height, width}, depth_per_block);                     \
+    measure<channels>(x, weight, column, STATISTICS);                                 \
   }
 
 MEASURE(1)
 MEASURE(4)
 
-#define ENCODE(channels)                                                                      \
-  ENTRY(full_resolution_encode_##channels##_bf16, kNarrowThreads, const bfloat16* x,          \
-        const uint4* image_weight, const float2* image_coefficients, float slope,             \
-        const uint4* weight, bfloat16* y, STATISTICS_PARAMETERS, int depth, int height,       \
-        int width, int depth_per_block) {                                                     \
-    require_tensor_cores();                                                                   \
-    DYNAMIC_SHARED(uint4, shared);                                                            \
-    LaneMoments* const lanes = reinterpret_cast<LaneMoments*>(                                \
-        shared + FirstConvolution<channels>::kPlanes * kPlaneQuads);                          \
-    __shared__ Column column;                                                                 \
-    Column::set(column, {depth, height, width}, depth_per_block);                             \
-    const FirstConvolution<channels> source = {                                               \
-        x,                                                                                    \
-        column,                                                                               \
-        image_weight,                                                                         \
-        {image_coefficients, slope},                                                          \
-        reinterpret_cast<bfloat16*>(lanes + 1)};                                              \
-    const Measured sink = {column, y, kWidth, *lanes};                                        \
-    source.start();                                                                           \
-    walk(column, weight, shared, source, sink);                                               \
-    sink.finish(reinterpret_cast<Moments*>(shared), STATISTICS);                              \
+#define ENCODE(channels)                                                                           \
+  ENTRY(full_resolution_encode_##channels##_bf16, kNarrowThreads, const bfloat16* x,               \
+        const uint4* image_weight, const float2* image_coefficients, float slope,                  \
+        const uint4* weight, bfloat16* y, STATISTICS_PARAMETERS, int depth, int height, int width, \
+        int depth_per_block) {                                                                     \
+    require_tensor_cores();                                                                        \
+    DYNAMIC_SHARED(uint4, shared);                                                                 \
+    LaneMoments* const lanes = reinterpret_cast<LaneMoments*>(                                     \
+        shared + FirstConvolution<channels>::kPlanes * kPlaneQuads);                               \
+    __shared__ Column column;                                                                      \
+    Column::set(column, {depth, height, width}, depth_per_block);                                  \
+    const FirstConvolution<channels> source = {x,                                                  \
+                                               column,                                             \
+                                               image_weight,                                       \
+                                               {image_coefficients, slope},                        \
+                                               reinterpret_cast<bfloat16*>(lanes + 1)};            \
+    const Measured sink = {column, y, kWidth, *lanes};                                             \
+    source.start();                                                                                \
+    walk(column, weight, shared, source, sink);                                                    \
+    sink.finish(reinterpret_cast<Moments*>(shared), STATISTICS);                                   \
   }
 
 ENCODE(1)
@@ -627,8 +626,8 @@ ENCODE(4)
     require_tensor_cores();                                                                   \
     DYNAMIC_SHARED(uint4, shared);                                                            \
     __shared__ float2 shortcut_pairs[channels * kWidth / 2];                                  \
-    LaneMoments* const lanes = reinterpret_cast<LaneMoments*>(                                \
-        shared + Upsampled<channels>::kPlanes * kPlaneQuads);                                 \
+    LaneMoments* const lanes =                                                                \
+        reinterpret_cast<LaneMoments*>(shared + Upsampled<channels>::kPlanes * kPlaneQuads);  \
     uint4* const feature_planes = reinterpret_cast<uint4*>(lanes + 1);                        \
     for (int i = threadIdx.x; i < channels * kWidth; i += kNarrowThreads) {                   \
       const float value = shortcut[i % kWidth * channels + i / kWidth];                       \
@@ -648,9 +647,9 @@ ENCODE(4)
         column,                                                                               \
         slope,                                                                                \
         patch_depth,                                                                          \
-        reinterpret_cast<bfloat16*>(feature_planes +                                          \
-                                    Upsampled<channels>::kPlanes * kFeatureHeight *           \
-                                        kFeatureWidth * kFeatureQuads),                       \
+        reinterpret_cast<bfloat16*>(feature_planes + Upsampled<channels>::kPlanes *           \
+                                                         kFeatureHeight * kFeatureWidth *     \
+                                                         kFeatureQuads),                      \
         feature_planes};                                                                      \
     const Measured sink = {column, y, kWidth, *lanes};                                        \
     walk(column, weight, shared, source, sink);                                               \
@@ -663,10 +662,8 @@ DECODE(4)
 #define HEAD_PARAMETERS                                                          \
   const bfloat16 *g, const float2 *coefficients, float slope, const bfloat16 *u, \
       const float *weight, const float *bias, int tokens, int classes
-#define HEAD_INPUT                                          \
-  {                                                         \
-    g, {coefficients, slope}, u, bias, tokens, classes      \
-  }
+#define HEAD_INPUT \
+  { g, {coefficients, slope}, u, bias, tokens, classes }
 
 #define HEAD(suffix, Y)                                                                     \
   ENTRY(full_resolution_logits_bf16_##suffix, kHeadThreads, HEAD_PARAMETERS, Y* y) {        \
@@ -683,7 +680,7 @@ ENTRY(full_resolution_labels_bf16, kHeadThreads, HEAD_PARAMETERS, unsigned char*
   head(HEAD_INPUT, weight, Labels{labels});
 }
 
-ENTRY_BLOCKS(full_resolution_window_bf16, kHeadThreads, 2, HEAD_PARAMETERS, const WindowStep* step,
+ENTRY_BLOCKS(full_resolution_window_bf16, kHeadThreads, 1, HEAD_PARAMETERS, const WindowStep* step,
              int number, int depth, int height, int width) {
   head_window(HEAD_INPUT, weight, *step, number, {depth, height, width});
 }
@@ -709,8 +706,8 @@ struct Packed {
 }  // namespace
 
 // Weights of conv1 (16, channels, 27) and conv3 (16, channels) to those of Image.
-ENTRY(full_resolution_pack_image, 256, const float* weight, const float* shortcut,
-      bfloat16* packed, int values, int channels) {
+ENTRY(full_resolution_pack_image, 256, const float* weight, const float* shortcut, bfloat16* packed,
+      int values, int channels) {
   const long long i = thread_in_grid();
   if (i >= values) return;
   const Packed at = Packed::of(i);
@@ -730,10 +727,10 @@ ENTRY(full_resolution_pack_image, 256, const float* weight, const float* shortcu
   packed[i] = from_float<bfloat16>(value);
 }
 
-// Weights of a transposed convolution (channels, 16, places), channels a multiple of 16, to (places,
-// channels / 16) steps.
-ENTRY(full_resolution_pack_upsampling, 256, const float* weight, bfloat16* packed,
-      long long values, int channels, int places) {
+// Weights of a transposed convolution (channels, 16, places), channels a multiple of 16, to
+// (places, channels / 16) steps.
+ENTRY(full_resolution_pack_upsampling, 256, const float* weight, bfloat16* packed, long long values,
+      int channels, int places) {
   const long long i = thread_in_grid();
   if (i >= values) return;
   const Packed at = Packed::of(i);

@@ -4,7 +4,8 @@
 //   forward   y[b, v, n] = f(sum_{t, c} x[b, v - 1 + t, c] weight[n, c, t] + bias[n]
 //             + addend[b, v, n]), f(s) = s where s > 0, else slope s; bias and addend may be
 //             missing; with a slope of 1, f leaves all as it is
-//   measured  y[b, v, n] = sum_{t, c} u[b, v - 1 + t, c] weight[n, c, t], u = x or, with a prologue,
+//   measured  y[b, v, n] = sum_{t, c} u[b, v - 1 + t, c] weight[n, c, t], u = x or, with a
+//   prologue,
 //             leaky_relu((x - mean[b, c]) scale[b, c]) rounded to bfloat16, which padding is not;
 //             and the coefficients of a group normalization of y
 //
@@ -13,9 +14,11 @@
 //          tensor_convolution.cu, as for 16 channels of y at a time.
 // Launch   as in narrow_convolution.cuh: grid = (parts of D x tiles of voxels, N / 16), block =
 //          256, 53,760 bytes of dynamic shared memory, measured 61,952.
-// Traffic  x is read 1.24 times, with parts of d planes (d + 2) / d times that, mostly from L2; y is
+// Traffic  x is read 1.24 times, with parts of d planes (d + 2) / d times that, mostly from L2; y
+// is
 //          written once.
-// Numerics as tensor_convolution.cu. The prologue rounds as the pass would that it replaces. Moments
+// Numerics as tensor_convolution.cu. The prologue rounds as the pass would that it replaces.
+// Moments
 //          are of y as it is stored: of a lane's 3 or 6 voxels of a plane in two passes, merged by
 //          Chan's formula over planes, lanes, warps and tiles, in fixed order.
 // Launcher org.unetrpp.backend.cuda.NarrowConvolutions

@@ -57,8 +57,7 @@ struct Column {
   int item, first_d, first_h, first_w, depth;
 
   /// That of this block, in shared memory that all threads see.
-  __device__ __forceinline__ static void set(Column& column, Extents extents,
-                                             int depth_per_block) {
+  __device__ __forceinline__ static void set(Column& column, Extents extents, int depth_per_block) {
     if (threadIdx.x == 0) column = of_block(extents, depth_per_block);
     __syncthreads();
   }
@@ -353,8 +352,7 @@ template <int kColumns>
 __device__ __forceinline__ void merge_lanes(const Column& column, const LaneMoments& moments,
                                             Moments* scratch) {
   const int lane = threadIdx.x % kWarpSize;
-  const float count =
-      static_cast<float>(column.lines() * column.voxels_of_line()) * column.depth;
+  const float count = static_cast<float>(column.lines() * column.voxels_of_line()) * column.depth;
   const float* const means = reinterpret_cast<const float*>(moments.mean + threadIdx.x);
   const float* const squares = reinterpret_cast<const float*>(moments.squares + threadIdx.x);
 #pragma unroll
@@ -386,7 +384,8 @@ struct Measured {
 #pragma unroll
       for (int upper = 0; upper < 2; upper++) {
         const int w = column.first_w + narrow_voxel() + upper * 8;
-        const uint2 four = make_uint2(round_pair(sums[line][0], upper), round_pair(sums[line][1], upper));
+        const uint2 four =
+            make_uint2(round_pair(sums[line][0], upper), round_pair(sums[line][1], upper));
         if (h < column.extents.h && w < column.extents.w && channel < channels) {
           const long long voxel = column.voxel(column.first_d + z, h, w);
           *reinterpret_cast<uint2*>(y + voxel * channels + channel) = four;

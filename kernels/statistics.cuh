@@ -91,8 +91,8 @@ __device__ __forceinline__ void leave_moments(Moments* scratch, int first_column
     total = {};
     for (int i = 0; i < statistics.width; i++) total.add(of_item[first + i]);
     const float rstd = rsqrtf(total.squares / total.count + statistics.epsilon);
-    statistics.coefficients[static_cast<long long>(item) * channels + c] = make_float2(
-        total.mean, statistics.gamma == nullptr ? rstd : rstd * statistics.gamma[c]);
+    statistics.coefficients[static_cast<long long>(item) * channels + c] =
+        make_float2(total.mean, statistics.gamma == nullptr ? rstd : rstd * statistics.gamma[c]);
   }
 }
 

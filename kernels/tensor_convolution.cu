@@ -1,5 +1,6 @@
 // Convolution of volumes by 3x3x3, stride 1 and padding 1 on tensor cores, in bfloat16, and its
-// gradient with respect to what it reads; also with a 1x1x1 convolution behind it, its tail.
+// gradient with respect to what it reads; also with a 1x1x1 convolution behind it, its tail. That of
+// at most 16 channels of x is in narrow_convolution.cu.
 //
 //   z[b, v, n] = f(sum_{t, c} x[b, v - 1 + t, c] weight[n, c, t] + bias[n] + addend[b, v, n])
 //   f(s) = s where s > 0, else slope s
@@ -14,33 +15,26 @@
 //          channels of x and 16 of y at a time; see pack below, for the tail tensor_patches.cu.
 //          Their columns are exchanged so that a lane ends with four neighboring channels of a
 //          voxel, which it stores at once. skip is not y.
-// Launch   narrow  C <= 16. A block has a column of 12 x 32 voxels (H x W) and 16 channels of y,
-//                  and walks along D. Its warps keep all 27 x 16 x 16 weights in registers, 108 of
-//                  each lane, and sums of three planes: each plane of x is loaded once, with a halo
-//                  of one, and adds to the planes before, at and after it. A warp has 3 x 16
-//                  voxels. Meanwhile the next plane is copied.
-//                  grid = (parts of D x tiles of voxels, N / 16), block = 256, 35,840 bytes of
-//                  static shared memory.
-//          large   any C. A block has 4x8x8 voxels x 32 channels of y and walks over x, 16 channels
-//                  and one kh at a time: voxels with a halo, and 9 taps of weights, lie in shared
+// Launch   large   a block has 4x8x8 voxels x 32 channels of y and walks over x, 16 channels and
+//                  one kh at a time: voxels with a halo, and 9 taps of weights, lie in shared
 //                  memory, the next ones are copied meanwhile. A warp has 4x2x8 voxels x 32
 //                  channels; what it loads of x serves all three kd.
 //          small   the same with 4x4x4 voxels x 32 channels; a warp has 2x4x4 x 16.
-//                  grid = (tiles of voxels, N / 32, splits), block = 128, 56,832 or 78,336 bytes of
-//                  dynamic shared memory.
-//          merge   adds up the splits of large or small, in order: where there are fewer tiles than
-//                  fill the device, blocks share a tile and divide its channels of x. A thread for
-//                  four values.
+//          slim    the same with 4x4x4 voxels x 16 channels.
+//                  grid = (tiles of voxels, N / channels of a block, splits), block = 128, 56,832,
+//                  78,336 or 66,560 bytes of dynamic shared memory. Where there are fewer tiles than
+//                  fill the device, blocks share a tile and divide its channels of x; the last one
+//                  to come adds their sums up, in order. A tail needs all channels of a voxel: the
+//                  last block of a tile to come multiplies them.
 //          pack    a thread for each packed value.
-// Traffic  narrow reads x 1.24 times, with parts of d planes (d + 2) / d times that, and writes y
-//          once; of large, a tile reads x 2.3 times, of small 3.4 times, nearly all from L2, and
+// Traffic  of large, a tile reads x 2.3 times, of small and slim 3.4 times, nearly all from L2, and
 //          each block 1728 bytes of weights for each channel of x. Splits write and read 4 bytes a
 //          value each. A tail reads 2 N^2 bytes of weights for each 64 voxels of a tile and, with
 //          N > 32, z once.
 // Numerics x as it is, weights rounded to bfloat16, sums in float in the registers of the tensor
 //          cores, in an order that depends on the splits alone; y, or z and y, rounded once, after
 //          f. Rounding weights and results makes a relative error of 1.5e-3 each.
-// Launcher org.unetrpp.backend.cuda.TensorConvolutions
+// Launcher org.unetrpp.backend.cuda.TensorConvolutions, TensorWeights
 #include "tensor_convolution.cuh"
 
 namespace {

@@ -297,8 +297,7 @@ final class BoxCases {
       fullResolution(1, 16, 32, 14, new Extents(2, 4, 4), 1, new Extents(2, 4, 9), output);
       fullResolution(4, 16, 32, 4, Extents.cube(4), 2, new Extents(1, 3, 2), output);
     }
-    fullResolution(
-        1, 16, 32, 2, new Extents(1, 4, 4), 2, new Extents(3, 1, 2), HeadOutput.LOGITS);
+    fullResolution(1, 16, 32, 2, new Extents(1, 4, 4), 2, new Extents(3, 1, 2), HeadOutput.LOGITS);
     fullResolution(3, 5, 6, 3, new Extents(1, 2, 3), 1, new Extents(2, 3, 2), HeadOutput.LOGITS);
   }
 

@@ -307,8 +307,7 @@ public class ComposedBoxes implements Boxes {
   }
 
   /** What the head reads, (B, D, H, W, F). */
-  private Buffer decodedFeatures(
-      Buffer x, FullResolutionParameters p, Buffer features, Grid grid) {
+  private Buffer decodedFeatures(Buffer x, FullResolutionParameters p, Buffer features, Grid grid) {
     try (MemoryScope scope = backend.scopes().open()) {
       Buffer sum = upsampledSum(x, p, features, grid);
       Buffer y = allocate(sum.elements());

@@ -241,8 +241,7 @@ class FullResolutionKernelsTest {
     try (Twin twin = new Twin(DType.BFLOAT16, c.backwards)) {
       Fixture f = Fixture.of(twin, c);
       Buffer x = f.activations(c.imageChannels);
-      Buffer features =
-          twin.activations(c.batch * c.coarse.voxels() * FEATURES).device();
+      Buffer features = twin.activations(c.batch * c.coarse.voxels() * FEATURES).device();
       Encoded encoded =
           new Encoded(f.exactStatistics(32), f.activations(16), f.exactStatistics(16));
       Decoding decoding = new Decoding(f.room(16), f.room(16), f.statistics(16));
@@ -265,8 +264,7 @@ class FullResolutionKernelsTest {
     float[] convolved = f.values(encoded.convolved());
     float[] own = f.values(encoded.ofConvolved().coefficients());
     float[] ofImage = f.values(encoded.ofImage().coefficients());
-    float[] shortcut =
-        f.values(Objects.requireNonNull(f.parameters.encoder().shortcut()));
+    float[] shortcut = f.values(Objects.requireNonNull(f.parameters.encoder().shortcut()));
     float[] up = f.values(f.parameters.upsampling().weight());
     Extents grid = f.grid().extents();
     Extents stride = f.c.stride();

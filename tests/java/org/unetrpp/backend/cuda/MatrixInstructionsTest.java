@@ -163,10 +163,7 @@ class MatrixInstructionsTest {
       launch(
           emulated,
           "probe_small_copies",
-          emulated
-              .context()
-              .arguments(emulated.buffer(DType.FLOAT32, x), y, pairs)
-              .ints(there));
+          emulated.context().arguments(emulated.buffer(DType.FLOAT32, x), y, pairs).ints(there));
       float[] copied = EmulatedContext.values(y);
       for (int i = 0; i < x.length; i++) {
         int from = i ^ 1;

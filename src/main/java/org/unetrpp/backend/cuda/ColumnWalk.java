@@ -46,8 +46,8 @@ record ColumnWalk(Grid grid, int columnTiles) {
   }
 
   /**
-   * Ways to cut the depth, the one first by which all is done soonest: a block reads two planes more
-   * than it computes.
+   * Ways to cut the depth, the one first by which all is done soonest: a block reads two planes
+   * more than it computes.
    *
    * @param blocksAtOnce that the device runs
    */

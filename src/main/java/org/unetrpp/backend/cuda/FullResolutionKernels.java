@@ -223,8 +223,7 @@ final class FullResolutionKernels {
    * @param x aligned to 16 bytes
    * @param moments workspace
    */
-  void encode(
-      Buffer x, ResidualBlockParameters p, Encoded encoded, Buffer moments, Grid grid) {
+  void encode(Buffer x, ResidualBlockParameters p, Encoded encoded, Buffer moments, Grid grid) {
     int channels = p.inChannels();
     long ofImage = packedOfImage(p);
     long packed = packed(p.weight2());
@@ -355,8 +354,7 @@ final class FullResolutionKernels {
    *
    * @param labels device address of (B, D, H, W) bytes
    */
-  void labels(
-      Buffer g, Buffer coefficients, Buffer sum, HeadParameters p, long labels, Grid grid) {
+  void labels(Buffer g, Buffer coefficients, Buffer sum, HeadParameters p, long labels, Grid grid) {
     context.launch(
         FILE,
         CudaContext.entry("full_resolution_labels", g),
@@ -434,13 +432,16 @@ final class FullResolutionKernels {
         .get(
             new ImageOrder(channels),
             List.of(p.weight1(), shortcut),
-            values * DType.BFLOAT16.bytes(),
+            (long) values * DType.BFLOAT16.bytes(),
             address ->
                 context.launch(
                     FILE,
                     "full_resolution_pack_image",
                     LaunchGeometry.threadEach(values, PACK_THREADS),
-                    context.arguments(p.weight1(), shortcut).longs(address).ints(values, channels)));
+                    context
+                        .arguments(p.weight1(), shortcut)
+                        .longs(address)
+                        .ints(values, channels)));
   }
 
   private long packedOfUpsampling(UpsampleParameters p) {

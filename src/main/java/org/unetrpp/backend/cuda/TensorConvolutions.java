@@ -339,8 +339,7 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
           p.weight(),
           p.epilogue(),
           p.y(),
-          new NarrowConvolutions.Shape(
-              p.grid(), p.inChannels(), p.outChannels(), p.backward()));
+          new NarrowConvolutions.Shape(p.grid(), p.inChannels(), p.outChannels(), p.backward()));
     } else {
       tiled(p);
     }
