@@ -70,11 +70,13 @@ class CudaPlanTest {
                 1,
                 HeadOutput.LOGITS)) {
       Map<String, Integer> launches = new TreeMap<>();
-      counting.launches().forEach((kernel, count) -> {
-        if (kernel.contains("attention")) {
-          launches.merge(kernel.replaceFirst("(_\\d+)*$", ""), count, Integer::sum);
-        }
-      });
+      counting
+          .launches()
+          .forEach((kernel, count) -> {
+            if (kernel.contains("attention")) {
+              launches.merge(kernel.replaceFirst("(_\\d+)*$", ""), count, Integer::sum);
+            }
+          });
       assertThat(launches)
           .isEqualTo(
               Map.of(
