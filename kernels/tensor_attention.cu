@@ -785,6 +785,16 @@ __device__ __forceinline__ void attend(const Tile& tokens, const OutputMaps& map
     }
   }
 
+  if (projected < kColumns * 8) {
+#pragma unroll
+    for (int j = 0; j < kColumns; j++) {
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        if (j * 8 + quarter * 2 + i % 2 >= projected) logits[j][i] = -kLargest;
+      }
+    }
+  }
+
   unsigned probabilities[kColumns][2];
   float factors[2];
 #pragma unroll
@@ -794,9 +804,7 @@ __device__ __forceinline__ void attend(const Tile& tokens, const OutputMaps& map
     for (int j = 0; j < kColumns; j++) {
 #pragma unroll
       for (int i = 0; i < 2; i++) {
-        float& logit = logits[j][half * 2 + i];
-        if (projected < kColumns * 8 && j * 8 + quarter * 2 + i >= projected) logit = -kLargest;
-        largest = fmaxf(largest, logit);
+        largest = fmaxf(largest, logits[j][half * 2 + i]);
       }
     }
     largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 1));

@@ -155,14 +155,12 @@ final class BoxCases {
     Grid patches = grid.dividedBy(kernel);
     int tokens = Math.toIntExact(patches.tokens());
     add(
-        "embedding and attention, %d to %d channels, %s, batch %d"
-            .formatted(in, out, style, batch),
+        "embedding and attention, %d to %d channels, %s, batch %d".formatted(in, out, style, batch),
         (boxes, v) -> {
           PatchEmbeddingParameters embedding = embedding(v, in, out, in, kernel);
           PairedAttentionParameters attention = attention(v, out, 4, tokens, projected, style);
           Buffer y = v.unwritten(patches.rows() * out);
-          boxes.embeddedAttention(
-              v.activations(grid.rows() * in), embedding, attention, y, grid);
+          boxes.embeddedAttention(v.activations(grid.rows() * in), embedding, attention, y, grid);
           return y;
         });
   }

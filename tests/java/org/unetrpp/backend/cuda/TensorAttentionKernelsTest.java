@@ -177,8 +177,7 @@ class TensorAttentionKernelsTest {
               (x, p, y) -> {
                 for (int item = 0; item < 3; item++) {
                   long first = (long) item * elements;
-                  attention.forward(
-                      x.slice(first, elements), null, p, y.slice(first, elements), 1);
+                  attention.forward(x.slice(first, elements), null, p, y.slice(first, elements), 1);
                 }
               });
       assertThat(alone).isEqualTo(together);
@@ -250,7 +249,8 @@ class TensorAttentionKernelsTest {
                   Buffer coefficients = norm.coefficients(batch, channels);
                   Buffer scale = values.parameters(channels, 1, 0.3);
                   Buffer shift = values.parameters(channels, 0, 0.5);
-                  norm.measure(x, new GroupStatistics(coefficients, scale, 8, 1e-5), grid, channels);
+                  norm.measure(
+                      x, new GroupStatistics(coefficients, scale, 8, 1e-5), grid, channels);
                   if (isFused) {
                     attention.forward(x, new EntryNorm(coefficients, shift), p, y, batch);
                   } else {

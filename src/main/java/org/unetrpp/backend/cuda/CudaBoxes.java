@@ -46,8 +46,7 @@ final class CudaBoxes extends ComposedBoxes {
     Grid patches = grid.dividedBy(p.convolution().stride());
     try (var _ = cuda.scopes().open()) {
       Buffer coefficients = embedded(x, p, y, grid);
-      cuda.groupNorm()
-          .apply(y, coefficients, p.beta(), null, null, 1, y, patches, channels);
+      cuda.groupNorm().apply(y, coefficients, p.beta(), null, null, 1, y, patches, channels);
       show(p.name() + ".1", y, channels);
     }
   }

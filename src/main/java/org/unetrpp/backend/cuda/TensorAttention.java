@@ -76,12 +76,7 @@ final class TensorAttention {
     static Sizes of(PairedAttentionParameters p) {
       int padded = PROJECTED.stream().filter(most -> p.projected() <= most).findFirst().orElse(0);
       return new Sizes(
-          p.channels(),
-          p.heads(),
-          p.tokens(),
-          padded,
-          p.hasTwoProjections(),
-          p.fusion() != null);
+          p.channels(), p.heads(), p.tokens(), padded, p.hasTwoProjections(), p.fusion() != null);
     }
 
     int headChannels() {
@@ -297,8 +292,7 @@ final class TensorAttention {
       }
       if (sizes.hasLayers()) {
         for (OutputTiling tiling : List.copyOf(all)) {
-          all.add(
-              new OutputTiling(tiling.chunks(), tiling.blockHeads(), tiling.parts(), true));
+          all.add(new OutputTiling(tiling.chunks(), tiling.blockHeads(), tiling.parts(), true));
         }
       }
       return all.stream()
@@ -412,7 +406,6 @@ final class TensorAttention {
   }
 
   /** One call. */
-
   private final class Run {
     private final Buffer x;
     private final @Nullable EntryNorm norm;
@@ -475,12 +468,11 @@ final class TensorAttention {
       long tickets = (long) batch * parts * tiling.groups(sizes);
       long size = (long) sizes.channels() * sizes.width();
       try (var _ = context.scopes().open()) {
-        Buffer partials = tiling.group() == 1 ? null : context.floats(batch * runs * size);
+        Buffer partials = tiling.group() == 1 ? null : context.floats(size * batch * runs);
         context.launch(
             FILE,
             FILE + "_sums_" + sizes.channels(),
-            new LaunchGeometry(
-                runs, parts, batch, THREADS, 1, 1, tiling.sharedBytes(sizes)),
+            new LaunchGeometry(runs, parts, batch, THREADS, 1, 1, tiling.sharedBytes(sizes)),
             tokenArguments()
                 .longs(keys, values)
                 .buffers(partials, sums)
@@ -517,7 +509,7 @@ final class TensorAttention {
       long queries = packed(p.qkvv(), ofQueries);
       Concatenation fusion = p.fusion();
       long weights = fusion == null ? 0 : packed(fusion.channelWeight(), ofChannelWeights());
-      long products = (long) batch * channels / MAP_COLUMNS * sizes.heads() * (d * d + 2L * d);
+      long products = (long) batch * channels / MAP_COLUMNS * sizes.heads() * (d + 2L) * d;
       try (var _ = context.scopes().open()) {
         context.launch(
             FILE,
@@ -563,8 +555,7 @@ final class TensorAttention {
     void output(OutputTiling tiling) {
       int channels = sizes.channels();
       Concatenation fusion = p.fusion();
-      long channelValues =
-          packed(p.qkvv(), rows(2L * channels * channels, channels, false, false));
+      long channelValues = packed(p.qkvv(), rows(2L * channels * channels, channels, false, false));
       long spatialWeights =
           fusion == null ? 0 : packed(fusion.spatialWeight(), rows(0, channels / 2, false, true));
       context.launch(
