@@ -39,7 +39,7 @@ class PredictionsTest {
       List<String> cells = Arrays.stream(line.split("\\|", -1)).map(String::strip).toList();
       if (!line.startsWith("|")) {
         wanted = false;
-      } else if (cells.contains("measured us") || cells.contains("launches")) {
+      } else if (cells.contains("measured us")) {
         wanted = cells.get(1).equals(firstColumn);
       } else if (wanted && !cells.get(1).startsWith("---")) {
         rows.add(cells.subList(1, cells.size() - 1));
@@ -79,7 +79,7 @@ class PredictionsTest {
       micros += launch.getValue() * predicted.get(launch.getKey());
       count += launch.getValue();
     }
-    assertThat(rows("pass"))
+    assertThat(rows("pass").stream().map(row -> row.subList(0, 4)))
         .contains(
             List.of(network, String.valueOf(batch), String.valueOf(count), "%.0f".formatted(micros)));
   }
