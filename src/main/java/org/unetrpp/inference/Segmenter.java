@@ -340,7 +340,8 @@ public final class Segmenter implements AutoCloseable {
 
   /**
    * About the most bytes that {@link #segment} holds beside the image's own voxels and the network,
-   * if nothing of the image is cropped: see {@link VolumeSegmentation}.
+   * if nothing of the image is cropped: see {@link VolumeSegmentation}. On a device that keeps the
+   * image it is what is left for the host.
    *
    * @param options with the windows; whether there is a listener for probabilities counts
    */

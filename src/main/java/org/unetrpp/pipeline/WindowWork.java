@@ -21,7 +21,10 @@ interface WindowWork<S> {
    */
   List<WindowBatch> batches(List<Extents> origins);
 
-  /** Predicts windows and adds what comes out where it belongs. */
+  /**
+   * Predicts windows and adds what comes out where it belongs, or queues that with some batches
+   * before it.
+   */
   void predict(WindowBatch batch);
 
   /**

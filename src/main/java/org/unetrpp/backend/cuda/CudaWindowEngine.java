@@ -114,10 +114,6 @@ final class CudaWindowEngine implements WindowEngine {
     return classes;
   }
 
-  Extents patch() {
-    return patch;
-  }
-
   WindowKernels kernels() {
     return kernels;
   }
