@@ -21,8 +21,7 @@
 //          packed as tensor_convolution.cu packs them, those of conv1 and conv3 of encoder1 and
 //          of up by pack below.
 // Launch   measure  makes the coefficients of a and r. A block has a column of 12 x 32 voxels, as
-// in
-//                   narrow_convolution.cuh, and walks along D with three planes of x.
+//                   in narrow_convolution.cuh, and walks along D with three planes of x.
 //          encode   c: the source of the walk computes planes of a from three of x, normalized.
 //          decode   u and e: the source computes planes of u from those of c, x and the features.
 //                   A warp has the voxels that share two of the 16 places in a patch of 4 x 4.

@@ -15,12 +15,10 @@
 // Launch   as in narrow_convolution.cuh: grid = (parts of D x tiles of voxels, N / 16), block =
 //          256, 53,760 bytes of dynamic shared memory, measured 61,952.
 // Traffic  x is read 1.24 times, with parts of d planes (d + 2) / d times that, mostly from L2; y
-// is
-//          written once.
+//          is written once.
 // Numerics as tensor_convolution.cu. The prologue rounds as the pass would that it replaces.
-// Moments
-//          are of y as it is stored: of a lane's 3 or 6 voxels of a plane in two passes, merged by
-//          Chan's formula over planes, lanes, warps and tiles, in fixed order.
+//          Moments are of y as it is stored: of a lane's at most 6 voxels of a plane in two passes,
+//          merged by Chan's formula over planes, lanes, warps and tiles, in fixed order.
 // Launcher org.unetrpp.backend.cuda.NarrowConvolutions
 #include "narrow_convolution.cuh"
 
