@@ -34,8 +34,8 @@ __device__ __forceinline__ unsigned pack_pair(float lower, float upper) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(upper), "f"(lower));
   return pair;
 #else
-  return from_float<bfloat16>(lower).bits |
-         static_cast<unsigned>(from_float<bfloat16>(upper).bits) << 16;
+  return from_float<bfloat16>(lower).bits | static_cast<unsigned>(from_float<bfloat16>(upper).bits)
+                                                << 16;
 #endif
 }
 

@@ -15,7 +15,7 @@
 // convolution has made, the group normalization behind it is applied where x is read.
 //
 // Shapes   x, y (B, N, C) of bfloat16, aligned to 16 bytes; positions (N, C) and other parameters
-//          of float. C 32, 64, 128 or 256; d a multiple of 8; P up to 128. P' is 32, 64 or 128,
+//          of float. C 32, 64, 128 or 256; d 8, 16, ... 64; P up to 128. P' is 32, 64 or 128,
 //          with zeros behind P. sums (B, C, width) of float, for each
 //          group of runs: [G | Y | X^T F^T], width = C + P', or C + 2 P'.
 //          Matrices that a lane holds 16 bytes of (pack): of a matrix b (K, n), for each 8 columns
@@ -36,9 +36,9 @@
 //                  some of them: where C divides N, those of neighboring tokens (chunks) and of
 //                  several heads; elsewhere one, or part of its rows. It normalizes the tokens of
 //                  the pairs and those of its rows of y; warps make softmax and S of 16 pairs at a
-//                  time, in registers, and X Wc^T; then y. grid = (classes / those of a block, parts
-//                  of the rows of a class, B); or twice the parts, where some make
-//                  the spatial half of y and others the channel half.
+//                  time, in registers, and X Wc^T; then y. grid = (classes / those of a block,
+//                  parts of the rows of a class, B); or twice the parts, where some make the
+//                  spatial half of y and others the channel half.
 // Traffic  sums: x and positions for each part, E once; partial sums twice.
 //          output: x and positions three times (from L2 but for the first), y once; maps from L2.
 // Numerics X, E, M, Vp, V, the other weights, S and X Wc^T are rounded to bfloat16, and so is what
@@ -83,8 +83,7 @@ struct Tile {
 __device__ __forceinline__ void split_pair(float lower, float upper, unsigned& high,
                                            unsigned& low) {
   high = pack_pair(lower, upper);
-  low = pack_pair(lower - __uint_as_float(high << 16),
-                  upper - __uint_as_float(high & 0xffff0000u));
+  low = pack_pair(lower - __uint_as_float(high << 16), upper - __uint_as_float(high & 0xffff0000u));
 }
 
 /// Factors in two parts.
@@ -132,8 +131,9 @@ struct Tokens {
       const Scaling<V> scaling = Scaling<V>::of(coefficients + channel);
 #pragma unroll
       for (int v = 0; v < V; v += 2) {
-        const unsigned pair = pack_pair(scaling.apply(values[v], v) + shift[channel + v],
-                                        scaling.apply(values[v + 1], v + 1) + shift[channel + v + 1]);
+        const unsigned pair =
+            pack_pair(scaling.apply(values[v], v) + shift[channel + v],
+                      scaling.apply(values[v + 1], v + 1) + shift[channel + v + 1]);
         values[v] = __uint_as_float(pair << 16);
         values[v + 1] = __uint_as_float(pair & 0xffff0000u);
       }
@@ -231,8 +231,8 @@ struct SumPart {
 template <int C>
 __device__ void attention_sums(const Tokens& tokens, const uint4* __restrict__ keys,
                                const uint4* __restrict__ values, float* partials, float* sums,
-                               unsigned* tickets, int projected, int width, int run, int tile_tokens,
-                               int group, int part_columns) {
+                               unsigned* tickets, int projected, int width, int run,
+                               int tile_tokens, int group, int part_columns) {
   constexpr int kTiles = C < 64 ? C / 16 : 4;  // of 16 rows
   constexpr int kRowParts = C / 16 / kTiles;
   DYNAMIC_SHARED(uint4, shared);
@@ -319,8 +319,7 @@ __device__ void attention_sums(const Tokens& tokens, const uint4* __restrict__ k
       float* const at = to + static_cast<long long>(part.first_row + m * 16 + lane / 4) * width +
                         (part.first + warp + n * kWarps) * 8 + lane % 4 * 2;
       *reinterpret_cast<float2*>(at) = make_float2(totals[n][m][0], totals[n][m][1]);
-      *reinterpret_cast<float2*>(at + 8ll * width) =
-          make_float2(totals[n][m][2], totals[n][m][3]);
+      *reinterpret_cast<float2*>(at + 8ll * width) = make_float2(totals[n][m][2], totals[n][m][3]);
     }
   }
   if (group == 1) return;
@@ -331,8 +330,8 @@ __device__ void attention_sums(const Tokens& tokens, const uint4* __restrict__ k
   partials += own_group * group * size;
   const int fours = (part.end - part.first) * 2;
   for (int i = threadIdx.x; i < kTiles * 16 * fours; i += kThreads) {
-    const long long at = static_cast<long long>(part.first_row + i / fours) * width +
-                         part.first * 8 + i % fours * 4;
+    const long long at =
+        static_cast<long long>(part.first_row + i / fours) * width + part.first * 8 + i % fours * 4;
     float four[4];
     add_up(partials + at, members, size, four);
     store_pack(sums + at, four);
@@ -355,8 +354,8 @@ struct HeadMaps {
   const float* __restrict__ keys_bias;
   const float* __restrict__ values_bias;
   float temperature, temperature2;
-  float* products;         // of each 32 columns: keys by queries (d, d), squares of norms (2, d)
-  float* projected_keys;   // (d, P')
+  float* products;        // of each 32 columns: keys by queries (d, d), squares of norms (2, d)
+  float* projected_keys;  // (d, P')
   uint4* projected_values;
   uint4* logit_maps;
   unsigned* channel_maps;  // of all heads
@@ -374,8 +373,7 @@ struct HeadMaps {
 /// Multiplies rows of weights with 32 columns of the sums, which lie in shared memory in two parts.
 /// Blocks of the same columns divide the rows.
 __device__ __forceinline__ void multiply_columns(const HeadMaps& maps, const Tile& high,
-                                                 const Tile& low, int part,
-                                                 bool two_projections) {
+                                                 const Tile& low, int part, bool two_projections) {
   const int lane = lane_of_warp();
   const int warp = threadIdx.x / kWarpSize;
   const int group = lane / 4;
@@ -402,13 +400,12 @@ __device__ __forceinline__ void multiply_columns(const HeadMaps& maps, const Til
     float sums[4][4] = {};
     const bool is_paired = first + 1 < count;
     const uint4* const rows0 = maps.rows + tile_of(first) * steps * kWarpSize + lane;
-    const uint4* const rows1 = is_paired ? maps.rows + tile_of(first + 1) * steps * kWarpSize + lane
-                                         : nullptr;
+    const uint4* const rows1 =
+        is_paired ? maps.rows + tile_of(first + 1) * steps * kWarpSize + lane : nullptr;
 #pragma unroll 4
     for (int step = 0; step < steps; step++) {
-      const Split left =
-          split_rows(rows0[step * kWarpSize],
-                     is_paired ? rows1[step * kWarpSize] : make_uint4(0, 0, 0, 0));
+      const Split left = split_rows(rows0[step * kWarpSize],
+                                    is_paired ? rows1[step * kWarpSize] : make_uint4(0, 0, 0, 0));
 #pragma unroll
       for (int two = 0; two < 2; two++) {
         unsigned above[4], rest[4];
@@ -474,8 +471,7 @@ __device__ __forceinline__ void multiply_columns(const HeadMaps& maps, const Til
       float product[4] = {};
 #pragma unroll
       for (int two = 0; two < 2; two++) {
-        const uint4 right =
-            maps.rows[(tile_of(eight) * steps + part * 2 + two) * kWarpSize + lane];
+        const uint4 right = maps.rows[(tile_of(eight) * steps + part * 2 + two) * kWarpSize + lane];
         add_split(product, keys[two], right.x, right.y, right.z, right.w);
       }
 #pragma unroll
@@ -489,7 +485,6 @@ __device__ __forceinline__ void multiply_columns(const HeadMaps& maps, const Til
   }
 }
 
-
 __device__ __forceinline__ float norm_of(float squares) {
   return fmaxf(sqrtf(fmaxf(squares, 0.0f)), kLeastNorm);
 }
@@ -502,7 +497,8 @@ __device__ __forceinline__ void store_split(const Tile& high, const Tile& low, i
   low.values[row * low.stride + column] = from_float<bfloat16>(value - to_float(rounded)).bits;
 }
 
-/// t2 Kp / |q| in two parts in shared memory, with zeros behind row d. Norms takes those of queries.
+/// t2 Kp / |q| in two parts in shared memory, with zeros behind row d. Norms takes those of
+/// queries.
 __device__ __forceinline__ void scale_keys(const HeadMaps& maps, float* norms,
                                            const Tile& keys_high, const Tile& keys_low) {
   const int d = maps.d;
@@ -515,8 +511,8 @@ __device__ __forceinline__ void scale_keys(const HeadMaps& maps, float* norms,
   __syncthreads();
   for (int i = threadIdx.x; i < maps.inner() * maps.padded; i += kThreads) {
     const int row = i / maps.padded;
-    const float key = row < d ? maps.projected_keys[i] * (maps.temperature2 * kLogOfE / norms[row])
-                              : 0.0f;
+    const float key =
+        row < d ? maps.projected_keys[i] * (maps.temperature2 * kLogOfE / norms[row]) : 0.0f;
     store_split(keys_high, keys_low, row, i % maps.padded, key);
   }
   __syncthreads();
@@ -703,10 +699,10 @@ __device__ void attention_maps(const HeadMaps& maps, const float* __restrict__ s
 
 /// What the tokens go through, of one item.
 struct OutputMaps {
-  const uint4* logits;                      // M of each head
-  const uint4* values;                      // Vp of each head
-  const uint4* channels;                    // V
-  const uint4* __restrict__ channel_values;  // Wc
+  const uint4* logits;                        // M of each head
+  const uint4* values;                        // Vp of each head
+  const uint4* channels;                      // V
+  const uint4* __restrict__ channel_values;   // Wc
   const uint4* __restrict__ spatial_weights;  // Wout, or none
   const float* __restrict__ spatial_bias;
   const float* __restrict__ channel_bias;
@@ -716,10 +712,10 @@ struct OutputMaps {
 /// How rows of reread(S) are divided.
 struct Classes {
   int heads;
-  int of_head;  // classes of neighboring tokens: N / C where C divides N, else all
-  int period;   // of all
-  int rows;     // of a class
-  int shift;    // a class's next row is 2^shift rows further down in a head's d
+  int of_head;              // classes of neighboring tokens: N / C where C divides N, else all
+  int period;               // of all
+  int rows;                 // of a class
+  int shift;                // a class's next row is 2^shift rows further down in a head's d
   int chunks, block_heads;  // of a block
   int parts;                // of the rows of a class
 };
@@ -768,8 +764,7 @@ __device__ __forceinline__ void attend(const Tile& tokens, const OutputMaps& map
   const int group = lane / 4;
   const int quarter = lane % 4;
   const int pair = min(first + lane % 16, end - 1);
-  const unsigned short* const place =
-      tokens.values + slot_of(pair) * tokens.stride + lane / 16 * 8;
+  const unsigned short* const place = tokens.values + slot_of(pair) * tokens.stride + lane / 16 * 8;
   const uint4* const logit_maps = maps.logits + head * kColumns * (C / 32) * kWarpSize + lane;
   float logits[kColumns][4] = {};
 #pragma unroll 1
@@ -869,12 +864,13 @@ __device__ __forceinline__ void multiply_rows(const Tile& rows, int first, const
   }
 }
 
-/// Dynamic shared memory: tiles of X of the pairs' tokens, and of X, S and X Wc^T of the rows. Where
-/// there are twice as many blocks along y as parts of rows, the first of them make the spatial half
-/// of y and the others the channel half.
+/// Dynamic shared memory: tiles of X of the pairs' tokens, and of X, S and X Wc^T of the rows.
+/// Where there are twice as many blocks along y as parts of rows, the first of them make the
+/// spatial half of y and the others the channel half.
 template <int C, int kColumns>
 __device__ __forceinline__ void attention_output(const Tokens tokens, const OutputMaps maps,
-                                 const Classes classes, int projected, bfloat16* y) {
+                                                 const Classes classes, int projected,
+                                                 bfloat16* y) {
   DYNAMIC_SHARED(unsigned short, shared);
   constexpr int kStride = C + kPadding;
   const int lane = lane_of_warp();
@@ -895,11 +891,10 @@ __device__ __forceinline__ void attention_output(const Tokens tokens, const Outp
   const Tile spatial = {of_rows.values + tiles * 16 * kStride, kStride};
   const Tile channel_values = {spatial.values + tiles * 16 * kStride, kStride};
 
-  normalize<C>(tokens, makes_spatial ? slots : 0, of_pairs,
-               [&](int slot) {
-                 const int token = first_token + slot;
-                 return is_short ? slot : token < count ? token : token - count;
-               });
+  normalize<C>(tokens, makes_spatial ? slots : 0, of_pairs, [&](int slot) {
+    const int token = first_token + slot;
+    return is_short ? slot : token < count ? token : token - count;
+  });
   normalize<C>(tokens, makes_channels ? rows : 0, of_rows,
                [&](int row) { return block.row_of(row); });
   __syncthreads();
@@ -980,14 +975,14 @@ __device__ __forceinline__ void attention_output(const Tokens tokens, const Outp
 
 }  // namespace
 
-#define TOKEN_PARAMETERS                                                                       \
+#define TOKEN_PARAMETERS                                                                     \
   const bfloat16 *x, const float *positions, const float2 *coefficients, const float *shift, \
       const float *norm_gamma, const float *norm_beta
-#define TOKENS(C)                                                                             \
-  Tokens {                                                                                    \
-    x + static_cast<long long>(blockIdx.z) * tokens * C, positions,                           \
-        coefficients == nullptr ? nullptr : coefficients + blockIdx.z * C, shift, norm_gamma, \
-        norm_beta, tokens, epsilon                                                            \
+#define TOKENS(C)                                                                            \
+  Tokens {                                                                                   \
+    x + static_cast<long long>(blockIdx.z) * tokens *C, positions,                           \
+        coefficients == nullptr ? nullptr : coefficients + blockIdx.z *C, shift, norm_gamma, \
+        norm_beta, tokens, epsilon                                                           \
   }
 
 /// Packs rows n and columns k of a matrix of float, or of groups of them: a thread for 16 bytes.
@@ -1020,12 +1015,13 @@ ENTRY(tensor_attention_pack, kThreads, const float* from, uint4* to, long long c
   to[i] = four;
 }
 
-ENTRY_BLOCKS(tensor_attention_maps, kThreads, 1, const float* sums, const float* qkvv, const uint4* rows,
-      const uint4* queries, const uint4* channel_weights, const float* keys_bias,
-      const float* values_bias, const float* temperature, const float* temperature2,
-      float* products, float* projected_keys, uint4* projected_values, uint4* logit_maps,
-      unsigned* channel_maps, unsigned* tickets, int channels, int heads, int projected, int padded,
-      int width, int groups, int two_projections) {
+ENTRY_BLOCKS(tensor_attention_maps, kThreads, 1, const float* sums, const float* qkvv,
+             const uint4* rows, const uint4* queries, const uint4* channel_weights,
+             const float* keys_bias, const float* values_bias, const float* temperature,
+             const float* temperature2, float* products, float* projected_keys,
+             uint4* projected_values, uint4* logit_maps, unsigned* channel_maps, unsigned* tickets,
+             int channels, int heads, int projected, int padded, int width, int groups,
+             int two_projections) {
   require_tensor_cores();
   const int d = channels / heads;
   const int head = blockIdx.y;
@@ -1058,43 +1054,43 @@ ENTRY_BLOCKS(tensor_attention_maps, kThreads, 1, const float* sums, const float*
                  groups, two_projections != 0, tickets + number * 2);
 }
 
-#define ATTENTION_SUMS(C)                                                                          \
-  ENTRY_BLOCKS(tensor_attention_sums_##C, kThreads, C < 64 ? 2 : 1, TOKEN_PARAMETERS, const uint4* keys,                  \
-        const uint4* values, float* partials, float* sums, unsigned* tickets, int tokens,          \
-        int projected, int width, int run, int tile_tokens, int group, int part_columns,           \
-        float epsilon) {                                                                           \
-    require_tensor_cores();                                                                        \
-    attention_sums<C>(TOKENS(C), keys, values, partials, sums, tickets, projected, width, run,     \
-                      tile_tokens, group, part_columns);                                           \
+#define ATTENTION_SUMS(C)                                                                         \
+  ENTRY_BLOCKS(tensor_attention_sums_##C, kThreads, C < 64 ? 2 : 1, TOKEN_PARAMETERS,             \
+               const uint4* keys, const uint4* values, float* partials, float* sums,              \
+               unsigned* tickets, int tokens, int projected, int width, int run, int tile_tokens, \
+               int group, int part_columns, float epsilon) {                                      \
+    require_tensor_cores();                                                                       \
+    attention_sums<C>(TOKENS(C), keys, values, partials, sums, tickets, projected, width, run,    \
+                      tile_tokens, group, part_columns);                                          \
   }
 
-#define ATTENTION_OUTPUT(C, P)                                                                     \
-  ENTRY_BLOCKS(tensor_attention_output_##C##_##P, kThreads, P < 128 ? 2 : 1, TOKEN_PARAMETERS, const uint4* logit_maps,    \
-        const uint4* projected_values, const uint4* channel_maps, const uint4* channel_values,     \
-        const uint4* spatial_weights, const float* spatial_bias, const float* channel_bias,        \
-        const float* gamma, bfloat16* y, int tokens, int projected, int heads, int of_head,        \
-        int period, int rows, int row_shift, int chunks, int block_heads, int parts,    \
-                float epsilon) {             \
-    require_tensor_cores();                                                                        \
-    const long long item = blockIdx.z;                                                             \
-    const int outputs = spatial_weights == nullptr ? C : C / 2;                                    \
-    const OutputMaps maps = {logit_maps + item * heads * (P / 8) * (C / 32) * kWarpSize,           \
-                             projected_values + item * (C / 8) * (P / 32) * kWarpSize,             \
-                             channel_maps + item * (outputs / 8) * (C / 32) * kWarpSize,           \
-                             channel_values,                                                       \
-                             spatial_weights,                                                      \
-                             spatial_bias,                                                         \
-                             channel_bias,                                                         \
-                             gamma};                                                               \
-    attention_output<C, P / 8>(TOKENS(C), maps,                                                    \
-                               {heads, of_head, period, rows, row_shift, chunks, block_heads, parts},         \
-                               projected, y + item * tokens * C);                                  \
+#define ATTENTION_OUTPUT(C, P)                                                                    \
+  ENTRY_BLOCKS(tensor_attention_output_##C##_##P, kThreads, P < 128 ? 2 : 1, TOKEN_PARAMETERS,    \
+               const uint4* logit_maps, const uint4* projected_values, const uint4* channel_maps, \
+               const uint4* channel_values, const uint4* spatial_weights,                         \
+               const float* spatial_bias, const float* channel_bias, const float* gamma,          \
+               bfloat16* y, int tokens, int projected, int heads, int of_head, int period,        \
+               int rows, int row_shift, int chunks, int block_heads, int parts, float epsilon) {  \
+    require_tensor_cores();                                                                       \
+    const long long item = blockIdx.z;                                                            \
+    const int outputs = spatial_weights == nullptr ? C : C / 2;                                   \
+    const OutputMaps maps = {logit_maps + item * heads * (P / 8) * (C / 32) * kWarpSize,          \
+                             projected_values + item * (C / 8) * (P / 32) * kWarpSize,            \
+                             channel_maps + item * (outputs / 8) * (C / 32) * kWarpSize,          \
+                             channel_values,                                                      \
+                             spatial_weights,                                                     \
+                             spatial_bias,                                                        \
+                             channel_bias,                                                        \
+                             gamma};                                                              \
+    attention_output<C, P / 8>(                                                                   \
+        TOKENS(C), maps, {heads, of_head, period, rows, row_shift, chunks, block_heads, parts},   \
+        projected, y + item * tokens * C);                                                        \
   }
 
-#define ATTENTION(C)       \
-  ATTENTION_SUMS(C)        \
-  ATTENTION_OUTPUT(C, 32)  \
-  ATTENTION_OUTPUT(C, 64)  \
+#define ATTENTION(C)      \
+  ATTENTION_SUMS(C)       \
+  ATTENTION_OUTPUT(C, 32) \
+  ATTENTION_OUTPUT(C, 64) \
   ATTENTION_OUTPUT(C, 128)
 
 ATTENTION(32)

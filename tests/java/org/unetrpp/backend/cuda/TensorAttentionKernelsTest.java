@@ -132,7 +132,7 @@ class TensorAttentionKernelsTest {
     "32, 1, 96, 128, SHARED_PROJECTION, 1",
     "64, 8, 65, 9, TWO_PROJECTIONS, 1",
     "64, 1, 64, 100, SHARED_PROJECTION, 1",
-    "128, 1, 40, 32, SHARED_PROJECTION, 1",
+    "128, 2, 40, 32, SHARED_PROJECTION, 1",
     "256, 8, 5, 64, TWO_PROJECTIONS, 1"
   })
   void bothHalvesAgreeWithTheReference(
@@ -270,6 +270,7 @@ class TensorAttentionKernelsTest {
       assertThat(takes(device, 32, 4, 40, 129, 0)).as("P").isFalse();
       assertThat(takes(device, 48, 4, 40, 64, 0)).as("C").isFalse();
       assertThat(takes(device, 32, 8, 40, 64, 0)).as("d").isFalse();
+      assertThat(takes(device, 128, 1, 40, 32, 0)).as("large d").isFalse();
       assertThat(takes(device, 256, 4, 250, 32, 0)).as("shared memory").isFalse();
       assertThat(takes(device, 32, 4, 40, 64, 1)).as("alignment").isFalse();
     }

@@ -25,6 +25,7 @@ final class TensorAttention {
   private static final int BFLOAT16_MAJOR = 8; // compute capability that bfloat16 begins with
   private static final List<Integer> CHANNELS = List.of(32, 64, 128, 256);
   private static final List<Integer> PROJECTED = List.of(32, 64, 128); // kernels are compiled for
+  private static final int MOST_HEAD_CHANNELS = 64;
   private static final int THREADS = 256;
   private static final int WARPS = 8;
   private static final int LANES = 32;
@@ -341,6 +342,7 @@ final class TensorAttention {
         || x.dtype() != DType.BFLOAT16
         || !CHANNELS.contains(p.channels())
         || p.headChannels() % COLUMNS != 0
+        || p.headChannels() > MOST_HEAD_CHANNELS
         || p.projected() > PROJECTED.getLast()
         || !isAligned(x)
         || !isAligned(y)
