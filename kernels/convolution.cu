@@ -29,9 +29,9 @@
 //          Where there are fewer tiles than fill the device, blocks share a tile and divide its
 //          terms: splits. The last of them to come adds up what all have left in partials, by
 //          the order of the splits; tickets has a zero for each tile, before and after.
-//          Moments, where they are asked for, go to (items, tiles, channels), are merged by the last
-//          blocks of groups of tiles and of items, and become the coefficients of group_norm.cu
-//          (statistics.cuh).
+//          Moments, where they are asked for, go to (items, tiles, channels), are merged by the
+//          last blocks of groups of tiles and of items, and become the coefficients of
+//          group_norm.cu (statistics.cuh).
 //          backward_weights_tiled   3x3x3, stride 1, padding 1. A block has 16 x 16 channels and
 //                          all taps, and walks over its share of 4x4x8 tiles of voxels, x with a
 //                          halo. A thread has 3 taps along W x 4 x 4 channels.
@@ -277,8 +277,8 @@ __device__ __forceinline__ int4 origin_of(Digits voxel, const Geometry& g, int c
 template <typename T, int kRows, int kColumns, bool kBackward>
 __device__ void forward_gather(const T* __restrict__ x, const float* __restrict__ weight,
                                const Epilogue<T>& epilogue, const Statistics& statistics, T* y,
-                               float* partials, unsigned* tickets, long long rows, const Geometry g, int in_channels,
-                               int out_channels, int padded, int steps_per_split) {
+                               float* partials, unsigned* tickets, long long rows, const Geometry g,
+                               int in_channels, int out_channels, int padded, int steps_per_split) {
   static_assert(kRows * kColumns / 16 == kThreads, "a thread for 4 x 4 sums");
   constexpr int kPitch = kRows + 4;
   __shared__ float4 left_quads[kDepth * kPitch / 4];
@@ -611,16 +611,16 @@ __device__ void backward_weights_gather(const T* __restrict__ x, const T* __rest
 
 }  // namespace
 
-#define FORWARD_TILED(size, tile_depth, tile_height, tile_width, columns, suffix, T)            \
-  ENTRY_BLOCKS(convolution_forward_tiled_##size##_##suffix, 128, 4, const T* x,                 \
-               const float2* input_coefficients, float input_slope, const float* weight,        \
-               const float* bias, const T* addend, float slope, T* y, float* partials,          \
-               unsigned* tickets, STATISTICS_PARAMETERS, int batch, int depth, int height,      \
-               int width, int in_channels, int out_channels, int padded, int chunks_per_split) {\
-    forward_tiled<T, tile_depth, tile_height, tile_width, columns>(                             \
-        x, {input_coefficients, input_slope}, weight, {bias, addend, slope}, STATISTICS, y,     \
-        partials, tickets, batch, {depth, height, width}, in_channels, out_channels, padded,    \
-        chunks_per_split);                                                                      \
+#define FORWARD_TILED(size, tile_depth, tile_height, tile_width, columns, suffix, T)             \
+  ENTRY_BLOCKS(convolution_forward_tiled_##size##_##suffix, 128, 4, const T* x,                  \
+               const float2* input_coefficients, float input_slope, const float* weight,         \
+               const float* bias, const T* addend, float slope, T* y, float* partials,           \
+               unsigned* tickets, STATISTICS_PARAMETERS, int batch, int depth, int height,       \
+               int width, int in_channels, int out_channels, int padded, int chunks_per_split) { \
+    forward_tiled<T, tile_depth, tile_height, tile_width, columns>(                              \
+        x, {input_coefficients, input_slope}, weight, {bias, addend, slope}, STATISTICS, y,      \
+        partials, tickets, batch, {depth, height, width}, in_channels, out_channels, padded,     \
+        chunks_per_split);                                                                       \
   }
 
 #define GEOMETRY_PARAMETERS                                                                       \

@@ -244,8 +244,8 @@ struct FirstConvolution {
                                                  int channel) const {
     const float4 two = *reinterpret_cast<const float4*>(prologue.coefficients +
                                                         column.item * 2 * kWidth + channel);
-    return pack_two(prologue.apply(sums[upper * 2], make_float2(two.x, two.y)),
-                    prologue.apply(sums[upper * 2 + 1], make_float2(two.z, two.w)));
+    return pack_pair(prologue.apply(sums[upper * 2], make_float2(two.x, two.y)),
+                     prologue.apply(sums[upper * 2 + 1], make_float2(two.z, two.w)));
   }
 };
 
@@ -394,7 +394,7 @@ struct Upsampled {
     upper += (residual1 - other.z) * other.w;
     lower = lower > 0.0f ? lower : slope * lower;
     upper = upper > 0.0f ? upper : slope * upper;
-    return pack_two(lower + up0, upper + up1);
+    return pack_pair(lower + up0, upper + up1);
   }
 };
 

@@ -57,18 +57,6 @@ __device__ __forceinline__ void require_tensor_cores() {
 #endif
 }
 
-/// Two values as bfloat16 in one register, rounded to the nearest, the first in the lower half.
-__device__ __forceinline__ unsigned pack_two(float lower, float upper) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-  unsigned pair;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(upper), "f"(lower));
-  return pair;
-#else
-  return from_float<bfloat16>(lower).bits |
-         static_cast<unsigned>(from_float<bfloat16>(upper).bits) << 16;
-#endif
-}
-
 #ifdef __CUDACC__
 
 /// c += a b. All lanes of a warp must call it.
@@ -119,7 +107,8 @@ __device__ __forceinline__ void copy_few_bytes(void* to_shared, const void* from
                : "memory");
 #else
   const unsigned* const words = static_cast<const unsigned*>(from);
-  for (int i = 0; i < kBytes / 4; i++) static_cast<unsigned*>(to_shared)[i] = is_there ? words[i] : 0;
+  for (int i = 0; i < kBytes / 4; i++)
+    static_cast<unsigned*>(to_shared)[i] = is_there ? words[i] : 0;
 #endif
 }
 

@@ -258,8 +258,8 @@ struct Normalized {
     const float4 two = *reinterpret_cast<const float4*>(prologue.coefficients + channel);
     const float lower = __uint_as_float(pair << 16);
     const float upper = __uint_as_float(pair & 0xffff0000u);
-    return pack_two(prologue.apply(lower, make_float2(two.x, two.y)),
-                    prologue.apply(upper, make_float2(two.z, two.w)));
+    return pack_pair(prologue.apply(lower, make_float2(two.x, two.y)),
+                     prologue.apply(upper, make_float2(two.z, two.w)));
   }
 };
 
@@ -293,7 +293,7 @@ struct Finished {
 
 /// Rounds two neighboring channels of a voxel to bfloat16, also where they are.
 __device__ __forceinline__ unsigned round_pair(float (&sums)[4], int upper) {
-  const unsigned pair = pack_two(sums[upper * 2], sums[upper * 2 + 1]);
+  const unsigned pair = pack_pair(sums[upper * 2], sums[upper * 2 + 1]);
   sums[upper * 2] = __uint_as_float(pair << 16);
   sums[upper * 2 + 1] = __uint_as_float(pair & 0xffff0000u);
   return pair;

@@ -1,6 +1,6 @@
 // Convolution of volumes by 3x3x3, stride 1 and padding 1 on tensor cores, in bfloat16, and its
-// gradient with respect to what it reads; also with a 1x1x1 convolution behind it, its tail. That of
-// at most 16 channels of x is in narrow_convolution.cu.
+// gradient with respect to what it reads; also with a 1x1x1 convolution behind it, its tail. That
+// of at most 16 channels of x is in narrow_convolution.cu.
 //
 //   z[b, v, n] = f(sum_{t, c} x[b, v - 1 + t, c] weight[n, c, t] + bias[n] + addend[b, v, n])
 //   f(s) = s where s > 0, else slope s
@@ -22,10 +22,10 @@
 //          small   the same with 4x4x4 voxels x 32 channels; a warp has 2x4x4 x 16.
 //          slim    the same with 4x4x4 voxels x 16 channels.
 //                  grid = (tiles of voxels, N / channels of a block, splits), block = 128, 56,832,
-//                  78,336 or 66,560 bytes of dynamic shared memory. Where there are fewer tiles than
-//                  fill the device, blocks share a tile and divide its channels of x; the last one
-//                  to come adds their sums up, in order. A tail needs all channels of a voxel: the
-//                  last block of a tile to come multiplies them.
+//                  78,336 or 66,560 bytes of dynamic shared memory. Where there are fewer tiles
+//                  than fill the device, blocks share a tile and divide its channels of x; the last
+//                  one to come adds their sums up, in order. A tail needs all channels of a voxel:
+//                  the last block of a tile to come multiplies them.
 //          pack    a thread for each packed value.
 // Traffic  of large, a tile reads x 2.3 times, of small and slim 3.4 times, nearly all from L2, and
 //          each block 1728 bytes of weights for each channel of x. Splits write and read 4 bytes a
@@ -431,16 +431,16 @@ using Slim = Tile<4, 4, 16, 1, 1, 4>;
 
 }  // namespace
 
-#define TILED(size, Tile, blocks)                                                                  \
-  ENTRY_BLOCKS(tensor_convolution_##size##_bf16, 128, blocks, const bfloat16* x,                   \
-               const uint4* weight, bfloat16* y, float* partials, unsigned* tickets,               \
-               const float* bias, const bfloat16* addend, float slope, const uint4* tail_weight,   \
-               const float* tail_bias, const bfloat16* skip, int depth, int height, int width,     \
-               int in_channels, int out_channels, int chunks_per_split) {                          \
-    require_tensor_cores();                                                                        \
-    forward_tiled<Tile>(x, weight, y, partials, tickets, {bias, addend, slope},                    \
-                        {tail_weight, tail_bias, skip}, {depth, height, width}, in_channels,       \
-                        out_channels, chunks_per_split);                                           \
+#define TILED(size, Tile, blocks)                                                                \
+  ENTRY_BLOCKS(tensor_convolution_##size##_bf16, 128, blocks, const bfloat16* x,                 \
+               const uint4* weight, bfloat16* y, float* partials, unsigned* tickets,             \
+               const float* bias, const bfloat16* addend, float slope, const uint4* tail_weight, \
+               const float* tail_bias, const bfloat16* skip, int depth, int height, int width,   \
+               int in_channels, int out_channels, int chunks_per_split) {                        \
+    require_tensor_cores();                                                                      \
+    forward_tiled<Tile>(x, weight, y, partials, tickets, {bias, addend, slope},                  \
+                        {tail_weight, tail_bias, skip}, {depth, height, width}, in_channels,     \
+                        out_channels, chunks_per_split);                                         \
   }
 
 TILED(large, Large, 3)

@@ -7,16 +7,16 @@
 //   accumulate  sum[k, origin_n + v] += importance[v] mean_i p[i,k,m_i(v)]
 //               weight[origin_n + v] += importance[v]
 //   average     sum[k,v] = sum[k,v] / weight[v]
-//   labels      label[u] = the first k of the greatest sum_abc wd[a] wh[b] ww[c] sum[k, d_a, h_b, w_c]
+//   labels      label[u] = first k of the greatest sum_abc wd[a] wh[b] ww[c] sum[k, d_a, h_b, w_c]
 //   m(d,h,w)    d, h, w or, where the mask of mirrored axes has the bit 4, 2, 1 of depth, height,
 //               width, their distance from the other end of the window
 //
 // Shapes   image (C, S, H, W) of float, slice s of the image at s % S; sums the same with K classes
 //          and, if windows have an importance, the weights as one class more; y (B, C, d, h, w) and
 //          p (B, K, d, h, w) of T; importance (d, h, w) of float, or none for ones. Items of the
-//          batch are n windows, each mirrored in m ways, 1, 2, 4 or 8: item n m + i; B is at most 8.
-//          Those beyond the windows of a step are zeros. labels of bytes; of each of its axes, for each place two
-//          samples at most, told by where they lie, and their weights in double.
+//          batch are n windows, each mirrored in m ways, 1, 2, 4 or 8: item n m + i; B is at most
+//          8. Those beyond the windows of a step are zeros. labels of bytes; of each of its axes,
+//          for each place two samples at most, told by where they lie, and their weights in double.
 // Launch   gather: one thread per voxel of the window: grid = (ceil(d h w / 256), B), block = 256.
 //          accumulate: the same for one window, grid = ceil(d h w / 256), as windows overlap.
 //          average, labels: one thread per voxel: grid = ceil(voxels / 256), block = 256.
@@ -62,8 +62,8 @@ __device__ __forceinline__ void window_gather(const WindowStep& step, T* __restr
 /// Adds a window that was predicted in kItems ways.
 template <int kItems, typename T>
 __device__ __forceinline__ void add_window(const WindowStep& step, const T* __restrict__ p,
-                                           const Voxel& window, const Voxel& within,
-                                           float* sum, int classes) {
+                                           const Voxel& window, const Voxel& within, float* sum,
+                                           int classes) {
   const long long count = window.count();
   const long long voxel = within.index(window);
   const bool is_weighted = step.importance != nullptr;
@@ -145,14 +145,14 @@ struct Samples {
 
 }  // namespace
 
-#define WINDOW(suffix, T)                                                                        \
-  ENTRY(window_gather_##suffix, 256, const WindowStep* step, T* y, int depth, int height,        \
-        int width, int channels) {                                                               \
-    window_gather<T>(*step, y, {depth, height, width}, channels);                                \
-  }                                                                                              \
-  ENTRY_BLOCKS(window_accumulate_##suffix, 256, 4, const WindowStep* step, const T* p,           \
-               int depth, int height, int width, int number, int classes) {                      \
-    window_accumulate<T>(*step, p, {depth, height, width}, number, classes);                     \
+#define WINDOW(suffix, T)                                                                         \
+  ENTRY(window_gather_##suffix, 256, const WindowStep* step, T* y, int depth, int height,         \
+        int width, int channels) {                                                                \
+    window_gather<T>(*step, y, {depth, height, width}, channels);                                 \
+  }                                                                                               \
+  ENTRY_BLOCKS(window_accumulate_##suffix, 256, 4, const WindowStep* step, const T* p, int depth, \
+               int height, int width, int number, int classes) {                                  \
+    window_accumulate<T>(*step, p, {depth, height, width}, number, classes);                      \
   }
 
 WINDOW(f32, float)
@@ -183,9 +183,8 @@ ENTRY(window_average, 256, float* sums, unsigned long long* least, int classes, 
 
 ENTRY(window_labels, 256, const float* sums, long long plane, int classes, unsigned char* labels,
       int depth, int height, int width, const long long* depth_places, const double* depth_weights,
-      int depth_taps, const long long* height_places, const double* height_weights,
-      int height_taps, const long long* width_places, const double* width_weights,
-      int width_taps) {
+      int depth_taps, const long long* height_places, const double* height_weights, int height_taps,
+      const long long* width_places, const double* width_weights, int width_taps) {
   const Voxel extent = {depth, height, width};
   const long long voxel = thread_in_grid();
   if (voxel >= extent.count()) return;

@@ -1,5 +1,5 @@
-// Where the windows of a step are, and their voxels: what kernels share that take windows of an image
-// or add to their sums.
+// Where the windows of a step are, and their voxels: what kernels share that take windows of an
+// image or add to their sums.
 #pragma once
 
 #include "common.cuh"
@@ -54,7 +54,7 @@ struct WindowStep {
   int image_slices, sum_slices;
   int windows;  // of this step; none when it is done
   int mirrorings;
-  int masks;  // three bits for each mirroring, those of the first the lowest
+  int masks;    // three bits for each mirroring, those of the first the lowest
   float share;  // of a mirroring in the mean
   Voxel origins[kMostWindows];
 

@@ -175,5 +175,5 @@ ENTRY(probe_small_copies, 32, const float* x, float* y, unsigned* pairs, int the
   wait_for_copies<0>();
   __syncthreads();
   for (int i = 0; i < 3; i++) y[i * 32 + thread] = copied[i * 32 + (thread ^ 1)];
-  pairs[thread] = pack_two(x[thread * 2], x[thread * 2 + 1]);
+  pairs[thread] = pack_pair(x[thread * 2], x[thread * 2 + 1]);
 }
