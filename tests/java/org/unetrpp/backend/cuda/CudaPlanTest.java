@@ -32,8 +32,8 @@ class CudaPlanTest {
   /**
    * Megabytes of the tensors at full resolution that live together, and launches: in bfloat16 three
    * of attention and two of convolutions in each of 21 blocks, or four where a block has two
-   * residual convolutions; four embeddings, three upsamplings, five at full resolution, one that puts
-   * several channels last.
+   * residual convolutions; four embeddings, three upsamplings, five at full resolution, one that
+   * puts several channels last.
    */
   @ParameterizedTest(name = "{0} in {1}: {2} MB, {3} launches")
   @CsvSource({

@@ -374,8 +374,7 @@ class FullResolutionKernelsTest {
         int count = grid.batch() / mirrorings.size();
         for (boolean fused : new boolean[] {false, true}) {
           Buffer of = twin.pair(DType.FLOAT32, before).device();
-          WindowKernels.Ring ring =
-              new WindowKernels.Ring(of, p.classes() + 1, volume, slices);
+          WindowKernels.Ring ring = new WindowKernels.Ring(of, p.classes() + 1, volume, slices);
           step.queue(
               ring,
               ring,
@@ -385,8 +384,7 @@ class FullResolutionKernelsTest {
               () -> {
                 for (int number = 0; number < count; number++) {
                   if (fused) {
-                    kernels.window(
-                        convolved, coefficients, sum, p, step.address(), number, grid);
+                    kernels.window(convolved, coefficients, sum, p, step.address(), number, grid);
                   } else {
                     windows.accumulate(step.address(), y, p.classes(), number, window);
                   }

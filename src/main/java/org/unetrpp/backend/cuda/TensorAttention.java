@@ -551,7 +551,10 @@ final class TensorAttention {
 
     void output() {
       OutputShape shape = new OutputShape(sizes, batch);
-      output(context.tuner().choose(FILE, FILE + "_output", shape, outputTilings(shape), this::output));
+      output(
+          context
+              .tuner()
+              .choose(FILE, FILE + "_output", shape, outputTilings(shape), this::output));
     }
 
     void output(OutputTiling tiling) {

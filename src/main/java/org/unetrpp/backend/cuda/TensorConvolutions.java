@@ -15,8 +15,8 @@ import org.unetrpp.memory.DType;
 /**
  * Convolutions in bfloat16: of 3x3x3 kernels by {@code kernels/tensor_convolution.cu}, and of few
  * channels by {@link NarrowConvolutions}, forward, also with a tail, and the gradient with respect
- * to x; and those whose kernel is their stride by {@link TensorPatches}. Activations must be aligned
- * to 16 bytes.
+ * to x; and those whose kernel is their stride by {@link TensorPatches}. Activations must be
+ * aligned to 16 bytes.
  */
 final class TensorConvolutions implements Convolutions, Library<Convolutions, ConvolutionWork> {
   static final String NAME = "tensor";
