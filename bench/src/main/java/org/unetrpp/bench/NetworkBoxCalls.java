@@ -7,6 +7,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.Boxes;
+import org.unetrpp.backend.FullResolution;
+import org.unetrpp.backend.FullResolutionParameters;
 import org.unetrpp.backend.Grid;
 import org.unetrpp.backend.HeadOutput;
 import org.unetrpp.backend.HeadParameters;
@@ -16,6 +18,7 @@ import org.unetrpp.backend.ResidualBlockParameters;
 import org.unetrpp.backend.UpsampleParameters;
 import org.unetrpp.grid.Extents;
 import org.unetrpp.memory.Buffer;
+import org.unetrpp.memory.ScopeStack;
 import org.unetrpp.model.Architecture;
 import org.unetrpp.model.UnetrPlusPlus;
 import org.unetrpp.nn.Parameters;
@@ -26,7 +29,11 @@ import org.unetrpp.tensor.Tensor;
 final class NetworkBoxCalls implements Boxes {
   private final List<BoxCall> calls = new ArrayList<>();
 
-  private NetworkBoxCalls() {}
+  private final ScopeStack scopes;
+
+  private NetworkBoxCalls(ScopeStack scopes) {
+    this.scopes = scopes;
+  }
 
   /**
    * The boxes in the order in which the network runs them, all heads included; nothing is computed.
@@ -35,7 +42,7 @@ final class NetworkBoxCalls implements Boxes {
    * @param batch patches
    */
   static List<BoxCall> of(Architecture architecture, Parameters state, int batch) {
-    NetworkBoxCalls noting = new NetworkBoxCalls();
+    NetworkBoxCalls noting = new NetworkBoxCalls(state.backend().scopes());
     Backend backend = noting.over(state.backend());
     Extents patch = architecture.patch();
     Shape shape =
@@ -85,6 +92,19 @@ final class NetworkBoxCalls implements Boxes {
       Grid grid) {
     patchEmbedding(x, embedding, y, grid);
     pairedAttention(y, attention, y, grid.batch());
+  }
+
+  /** Notes the four boxes: each is measured alone. */
+  @Override
+  public FullResolution fullResolution(Buffer x, FullResolutionParameters p, Grid grid) {
+    return (features, output) -> {
+      Buffer y = scopes.allocate(x.dtype(), grid.rows() * p.head().classes());
+      residualBlock(x, p.encoder(), null, y, grid);
+      upsample(features, p.upsampling(), y, y, grid.dividedBy(p.upsampling().stride()));
+      residualBlock(y, p.decoder(), null, y, grid);
+      head(y, p.head(), output, y, grid);
+      return y;
+    };
   }
 
   @Override
