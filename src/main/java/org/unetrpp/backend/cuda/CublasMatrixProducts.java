@@ -13,7 +13,6 @@ import org.unetrpp.memory.DType;
  * <p>cuBLAS wants both factors of one type: a float32 factor of a bfloat16 one is rounded.
  */
 final class CublasMatrixProducts implements MatrixProducts, Library<MatrixProducts, ProductWork> {
-  private static final int BFLOAT16_MAJOR = 8; // compute capability that bfloat16 begins with
 
   private final CudaContext context;
   private final Cublas cublas;
@@ -48,7 +47,7 @@ final class CublasMatrixProducts implements MatrixProducts, Library<MatrixProduc
     if (work.a() == DType.FLOAT32 && work.b() == DType.FLOAT32 && work.c() == DType.FLOAT32) {
       return null;
     }
-    return context.driver().device().major() < BFLOAT16_MAJOR ? "the device has no bfloat16" : null;
+    return TensorCores.areOn(context.driver()) ? null : "the device has no bfloat16";
   }
 
   @Override

@@ -24,7 +24,6 @@ import org.unetrpp.memory.DType;
 final class CudnnConvolutions implements Convolutions, Library<Convolutions, ConvolutionWork> {
   private static final long WORKSPACE_BOUND = 256L << 20;
   private static final int TENSOR_CORE_CHANNELS = 8; // bfloat16 channels in 16 bytes
-  private static final int BFLOAT16_MAJOR = 8; // compute capability that bfloat16 begins with
   private static final long TF32_BROKEN = 91_002; // in 3-D; PyTorch's pull request 167024
   private static final long TF32_MENDED = 91_600;
 
@@ -81,7 +80,7 @@ final class CudnnConvolutions implements Convolutions, Library<Convolutions, Con
               ? "3-D convolutions in TF32 are wrong in cuDNN " + version
               : null;
       case BFLOAT16 -> {
-        if (context.driver().device().major() < BFLOAT16_MAJOR) {
+        if (!TensorCores.areOn(context.driver())) {
           yield "the device has no bfloat16";
         }
         yield in % TENSOR_CORE_CHANNELS != 0 || out % TENSOR_CORE_CHANNELS != 0

@@ -26,7 +26,6 @@ import org.unetrpp.memory.ScopeStack;
  */
 final class FullResolutionKernels {
   private static final String FILE = "full_resolution";
-  private static final int BFLOAT16_MAJOR = 8; // compute capability that bfloat16 begins with
   private static final int CHANNELS = 16;
   private static final int FEATURES = 32;
   private static final int MOST_CLASSES = 16;
@@ -51,18 +50,14 @@ final class FullResolutionKernels {
 
   FullResolutionKernels(CudaContext context) {
     this.context = context;
-    isAllowed = Policy.allows(Providers.CONVOLUTIONS, TensorConvolutions.NAME);
+    isAllowed = TensorCores.mayCompute(context.driver());
     convolutions = new NarrowConvolutions(context);
     weights = new TensorWeights(context);
   }
 
-  /**
-   * Whether the kernels compute this path on this device, and {@value Providers#CONVOLUTIONS} lets
-   * tensor cores do so.
-   */
+  /** Whether the kernels may compute this path, on this device. */
   boolean take(Buffer x, FullResolutionParameters p, DType computeType) {
     return isAllowed
-        && context.driver().device().major() >= BFLOAT16_MAJOR
         && computeType == DType.BFLOAT16
         && x.dtype() == DType.BFLOAT16
         && takeEncoder(p.encoder())

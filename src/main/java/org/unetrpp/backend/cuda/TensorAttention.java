@@ -22,7 +22,6 @@ import org.unetrpp.memory.DType;
 final class TensorAttention {
   private static final String FILE = "tensor_attention";
   private static final float EPSILON = (float) ChannelNorm.EPSILON;
-  private static final int BFLOAT16_MAJOR = 8; // compute capability that bfloat16 begins with
   private static final List<Integer> CHANNELS = List.of(32, 64, 128, 256);
   private static final List<Integer> PROJECTED = List.of(32, 64, 128); // kernels are compiled for
   private static final int MOST_HEAD_CHANNELS = 64;
@@ -330,15 +329,17 @@ final class TensorAttention {
 
   private final CudaContext context;
   private final DeviceProperties device;
+  private final boolean isAllowed;
 
   TensorAttention(CudaContext context) {
     this.context = context;
     device = context.driver().device();
+    isAllowed = TensorCores.mayCompute(context.driver());
   }
 
-  /** Whether the kernels are made for attention of such sizes, on this device. */
+  /** Whether the kernels may compute attention of such sizes, on this device. */
   boolean takes(Buffer x, PairedAttentionParameters p, Buffer y) {
-    if (device.major() < BFLOAT16_MAJOR
+    if (!isAllowed
         || x.dtype() != DType.BFLOAT16
         || !CHANNELS.contains(p.channels())
         || p.headChannels() % COLUMNS != 0

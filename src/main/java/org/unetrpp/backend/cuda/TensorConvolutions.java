@@ -25,7 +25,6 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
   static final int VERSION = 2;
 
   private static final String FILE = "tensor_convolution";
-  private static final int BFLOAT16_MAJOR = 8; // compute capability that bfloat16 begins with
   private static final int COPIED_CHANNELS = 8; // 16 bytes
   private static final int FOUR = 4; // channels that a lane loads or stores
   private static final int CHUNK = TensorWeights.CHUNK;
@@ -181,7 +180,7 @@ final class TensorConvolutions implements Convolutions, Library<Convolutions, Co
   public @Nullable String refusal(ConvolutionWork work) {
     int in = work.shape().inChannels();
     int out = work.shape().outChannels();
-    if (context.driver().device().major() < BFLOAT16_MAJOR) {
+    if (!TensorCores.areOn(context.driver())) {
       return "the device has no bfloat16";
     }
     if (work.dtype() != DType.BFLOAT16) {
