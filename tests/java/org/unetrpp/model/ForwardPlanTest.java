@@ -49,15 +49,16 @@ class ForwardPlanTest {
     return published.withPatch(strides);
   }
 
-  private static float[] patches(Architecture architecture, int seed) {
-    long values = (long) BATCH * architecture.inputChannels() * architecture.patch().voxels();
+  private static float[] patches(Architecture architecture, int batch, int seed) {
+    long values = (long) batch * architecture.inputChannels() * architecture.patch().voxels();
     return DeterministicTensor.input("patches " + seed, Math.toIntExact(values));
   }
 
-  private static float[] unplanned(Backend backend, Architecture architecture, float[] patches) {
+  private static float[] unplanned(
+      Backend backend, Architecture architecture, int batch, float[] patches) {
     Extents patch = architecture.patch();
     Shape shape =
-        Shape.of(BATCH, architecture.inputChannels(), patch.depth(), patch.height(), patch.width());
+        Shape.of(batch, architecture.inputChannels(), patch.depth(), patch.height(), patch.width());
     try (Parameters parameters = NetworkState.deterministic(backend, architecture);
         var _ = backend.scopes().open()) {
       Tensor image = Tensor.of(backend, shape, patches);
@@ -78,11 +79,11 @@ class ForwardPlanTest {
   }
 
   private static void requireSameBytes(Supplier<Backend> open, Architecture architecture) {
-    float[] first = patches(architecture, 1);
-    float[] second = patches(architecture, 2);
+    float[] first = patches(architecture, BATCH, 1);
+    float[] second = patches(architecture, BATCH, 2);
     try (Backend backend = open.get()) {
-      float[] ofFirst = unplanned(backend, architecture, first);
-      float[] ofSecond = unplanned(backend, architecture, second);
+      float[] ofFirst = unplanned(backend, architecture, BATCH, first);
+      float[] ofSecond = unplanned(backend, architecture, BATCH, second);
       assertThat(Arrays.mismatch(ofFirst, ofSecond)).isNotNegative();
       Parameters parameters = NetworkState.deterministic(backend, architecture);
       try (ForwardPlan plan =
@@ -112,6 +113,59 @@ class ForwardPlanTest {
     requireSameBytes(() -> EmulatedCuda.open(DType.FLOAT32), small("lung"));
   }
 
+  /**
+   * Of the published widths, all is done by kernels for tensor cores, and a part is recorded beside
+   * the rest: what a device may do late, the emulated one does.
+   */
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = {"synapse", "acdc", "lung", "tumor"})
+  void givesTheSameBytesOnTensorCores(String name) {
+    assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
+    Architecture architecture = wide(name);
+    float[] patches = patches(architecture, 1, 1);
+    try (Backend backend = EmulatedCuda.openOnTensorCores(false)) {
+      float[] expected = unplanned(backend, architecture, 1, patches);
+      Parameters parameters = NetworkState.deterministic(backend, architecture);
+      try (ForwardPlan plan =
+          new ForwardPlan(architecture, parameters, 1, HeadOutput.PROBABILITIES)) {
+        assertThat(Arrays.mismatch(run(plan, patches), expected)).isEqualTo(-1);
+      }
+    }
+  }
+
+  /**
+   * Fused kernels round fewer values than the same network step by step in bfloat16: their error is
+   * that of the other, but for chance. At least four tokens, as few are normalized to their signs.
+   */
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = {"synapse", "acdc", "tumor"})
+  void isAsExactOnTensorCoresAsStepByStep(String name) {
+    assumeTrue(EmulatedCuda.isPossible(), EmulatedCuda.NEEDS);
+    Extents least = wide(name).patch();
+    Extents patch = new Extents(least.depth(), 2 * least.height(), 2 * least.width());
+    Architecture architecture = wide(name).withPatch(patch);
+    float[] patches = patches(architecture, 1, 1);
+    try (Backend fused = EmulatedCuda.openOnTensorCores(true);
+        Backend stepByStep = EmulatedCuda.openOffTensorCores();
+        Backend cpu = new CpuBackend(2)) {
+      float[] exact = unplanned(cpu, architecture, 1, patches);
+      double allowed = relativeError(unplanned(stepByStep, architecture, 1, patches), exact);
+      double error = relativeError(unplanned(fused, architecture, 1, patches), exact);
+      assertThat(error).isLessThan(1.5 * allowed);
+      assertThat(allowed).isLessThan(0.1);
+    }
+  }
+
+  private static double relativeError(float[] actual, float[] exact) {
+    double error = 0;
+    double norm = 0;
+    for (int i = 0; i < exact.length; i++) {
+      error += Math.pow(actual[i] - exact[i], 2);
+      norm += Math.pow(exact[i], 2);
+    }
+    return Math.sqrt(error / norm);
+  }
+
   @ParameterizedTest(name = "{0}")
   @ValueSource(strings = {"synapse", "acdc", "lung", "tumor"})
   void takesNothingWhenItIsRepeated(String name) {
@@ -119,7 +173,7 @@ class ForwardPlanTest {
       try (Backend backend = new CpuBackend(2);
           Arena arena = Arena.ofConfined()) {
         Parameters parameters = NetworkState.deterministic(backend, architecture);
-        MemorySegment patches = arena.allocateFrom(JAVA_FLOAT, patches(architecture, 3));
+        MemorySegment patches = arena.allocateFrom(JAVA_FLOAT, patches(architecture, BATCH, 3));
         try (ForwardPlan plan =
             new ForwardPlan(architecture, parameters, BATCH, HeadOutput.LOGITS)) {
           Footprint.assertTakesNothing(() -> plan.run(patches, _ -> {}), 300, 50);

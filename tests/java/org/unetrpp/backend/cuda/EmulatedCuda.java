@@ -6,6 +6,7 @@ import java.lang.reflect.Proxy;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.unetrpp.backend.Backend;
 import org.unetrpp.backend.TrainingBoxes;
@@ -91,9 +92,20 @@ public final class EmulatedCuda {
             line -> {
               throw new AssertionError(line);
             });
-    System.setProperty(Providers.CONVOLUTIONS, TensorConvolutions.NAME);
+    return insistingOn(TensorConvolutions.NAME, () -> opener.apply(providers));
+  }
+
+  /** The same in bfloat16, with nothing on tensor cores. */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the caller closes it
+  public static CudaBackend openOffTensorCores() {
+    return insistingOn("own", () -> open(DType.BFLOAT16));
+  }
+
+  private static CudaBackend insistingOn(String convolutions, Supplier<CudaBackend> opener) {
+    System.setProperty(Providers.CONVOLUTIONS, convolutions);
     try {
-      return opener.apply(providers);
+      return opener.get();
     } finally {
       System.clearProperty(Providers.CONVOLUTIONS);
     }

@@ -13,7 +13,6 @@ import org.unetrpp.memory.DType;
  * <p>cuBLAS wants both factors of one type: a float32 factor of a bfloat16 one is rounded.
  */
 final class CublasMatrixProducts implements MatrixProducts, Library<MatrixProducts, ProductWork> {
-
   private final CudaContext context;
   private final Cublas cublas;
   private final ElementKernels elements;
