@@ -10,14 +10,20 @@ import org.unetrpp.memory.Buffer;
  * @param ofItem tiles of voxels of an item
  * @param ofChannels tiles of channels
  * @param channels of what is measured
+ * @param mergedAtOnce so many tiles of an item the last block merges alone; of more, groups first
  */
-record StatisticsTiles(int batch, int ofItem, int ofChannels, int channels) {
+record StatisticsTiles(int batch, int ofItem, int ofChannels, int channels, int mergedAtOnce) {
   /** Count, mean and squared deviations. */
   private static final long MOMENT_FLOATS = 3;
 
+  /** Merging tiles in groups, however few they are. */
+  StatisticsTiles(int batch, int ofItem, int ofChannels, int channels) {
+    this(batch, ofItem, ofChannels, channels, 1);
+  }
+
   /** Tiles that are merged first: as many as there are groups of them, or so. */
   private int group() {
-    return Math.toIntExact(Math.round(Math.ceil(Math.sqrt(ofItem))));
+    return ofItem <= mergedAtOnce ? 1 : Math.toIntExact(Math.round(Math.ceil(Math.sqrt(ofItem))));
   }
 
   /** Zeros that they need. */

@@ -20,7 +20,6 @@ final class TensorPatches {
   private static final int THREADS = 128;
   private static final int COLUMNS = 32;
   private static final int TERMS = 64; // of a stage
-  private static final int MOMENT_FLOATS = 3; // count, mean and squared deviations
   private static final int TILES_AT_ONCE = 32; // whose moments the last block merges alone
   private static final int MOST_TILINGS = 6; // that are tried
 
@@ -170,9 +169,10 @@ final class TensorPatches {
       Buffer partials =
           splits == 1 ? null : context.floats((long) tiles * groups * splits * tile.elements());
       long splitTickets = splits == 1 ? 0 : (long) tiles * groups;
-      Measuring measuring =
-          statistics == null ? null : measuring(statistics, grid.batch(), tilesOfItem, shape);
-      long tickets = context.tickets(splitTickets + (measuring == null ? 0 : measuring.tickets()));
+      StatisticsTiles measured =
+          new StatisticsTiles(
+              grid.batch(), tilesOfItem, groups, shape.outChannels(), TILES_AT_ONCE);
+      long tickets = context.tickets(splitTickets + (statistics == null ? 0 : measured.tickets()));
       KernelArguments arguments =
           context
               .arguments(x)
@@ -181,10 +181,12 @@ final class TensorPatches {
               .floats((float) epilogue.slope())
               .buffers(y, partials)
               .longs(tickets);
-      if (measuring == null) {
+      if (statistics == null) {
         arguments.longs(0, 0, 0, 0).ints(0, 0, 0).floats(0);
       } else {
-        measuring.add(arguments, tickets + splitTickets * Integer.BYTES);
+        Buffer moments = context.floats(measured.moments());
+        long measuringTickets = tickets + splitTickets * Integer.BYTES;
+        measured.add(arguments, statistics, moments, measuringTickets);
       }
       context.launch(
           FILE,
@@ -207,41 +209,6 @@ final class TensorPatches {
             Math.toIntExact(shape.kernel().voxels()),
             true,
             true));
-  }
-
-  /** What the blocks of a convolution take moments of and merge. */
-  private record Measuring(
-      GroupStatistics statistics,
-      Buffer moments,
-      int tilesOfItem,
-      int group,
-      int width,
-      long tickets) {
-    void add(KernelArguments arguments, long ticket) {
-      arguments
-          .buffers(moments, statistics.gamma(), statistics.coefficients())
-          .longs(ticket)
-          .ints(tilesOfItem, group, width)
-          .floats((float) statistics.epsilon());
-    }
-  }
-
-  /** With workspace in the innermost scope. */
-  private Measuring measuring(
-      GroupStatistics statistics, int items, int tilesOfItem, Convolution shape) {
-    int channels = shape.outChannels();
-    int group =
-        tilesOfItem <= TILES_AT_ONCE
-            ? 1
-            : Math.toIntExact(Math.round(Math.ceil(Math.sqrt(tilesOfItem))));
-    long groups = (long) Math.ceilDiv(channels, COLUMNS) * Math.ceilDiv(tilesOfItem, group);
-    return new Measuring(
-        statistics,
-        context.floats((long) MOMENT_FLOATS * items * tilesOfItem * channels),
-        tilesOfItem,
-        group,
-        channels / statistics.groups(),
-        items * (1 + groups));
   }
 
   /**
