@@ -202,14 +202,16 @@ public final class CudaBackend implements Backend {
               .formatted(values.byteSize(), destination.elements()));
     }
     context.packs().invalidate(destination.address(), destination.bytes());
-    PinnedStaging.Part fill =
-        switch (destination.dtype()) {
-          case FLOAT32 ->
-              (slot, offset) -> MemorySegment.copy(values, offset, slot, 0, slot.byteSize());
-          case BFLOAT16 -> (slot, offset) -> round(values, offset / Short.BYTES, slot);
-          case FLOAT64, FLOAT16 -> throw unsupported(destination);
-        };
-    context.staging().toDevice(destination.address(), destination.bytes(), fill);
+    PinnedStaging staging = context.staging();
+    switch (destination.dtype()) {
+      case FLOAT32 -> staging.toDevice(destination.address(), values);
+      case BFLOAT16 ->
+          staging.toDevice(
+              destination.address(),
+              destination.bytes(),
+              (slot, offset) -> round(values, offset / Short.BYTES, slot));
+      case FLOAT64, FLOAT16 -> throw unsupported(destination);
+    }
   }
 
   /** Fills a slot with floats from the {@code first} on. */
@@ -230,14 +232,16 @@ public final class CudaBackend implements Backend {
 
   @Override
   public void download(Buffer source, MemorySegment destination) {
-    PinnedStaging.Part take =
-        switch (source.dtype()) {
-          case FLOAT32 ->
-              (slot, offset) -> MemorySegment.copy(slot, 0, destination, offset, slot.byteSize());
-          case BFLOAT16 -> (slot, offset) -> widen(slot, destination, offset / Short.BYTES);
-          case FLOAT64, FLOAT16 -> throw unsupported(source);
-        };
-    context.staging().toHost(source.address(), source.bytes(), take);
+    PinnedStaging staging = context.staging();
+    switch (source.dtype()) {
+      case FLOAT32 -> staging.toHost(source.address(), destination.asSlice(0, source.bytes()));
+      case BFLOAT16 ->
+          staging.toHost(
+              source.address(),
+              source.bytes(),
+              (slot, offset) -> widen(slot, destination, offset / Short.BYTES));
+      case FLOAT64, FLOAT16 -> throw unsupported(source);
+    }
   }
 
   /** Writes the values of a slot as floats from the {@code first} on. */

@@ -1,8 +1,5 @@
 package org.unetrpp.backend.cuda;
 
-import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
-
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
@@ -148,12 +145,9 @@ final class CudaContext {
 
   /** Waits for queued work and copies float64 values to the host. */
   double[] doubles(Buffer source) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment staged = arena.allocate(source.bytes(), Double.BYTES);
-      driver.copyToHost(source.address(), staged, stream());
-      driver.synchronize(stream());
-      return staged.toArray(JAVA_DOUBLE);
-    }
+    double[] values = new double[Math.toIntExact(source.elements())];
+    staging.toHost(source.address(), MemorySegment.ofArray(values));
+    return values;
   }
 
   /** Workspace of the innermost scope, in float32. */

@@ -74,7 +74,7 @@ final class CudaWindowSums implements WindowSums {
 
   private Buffer importance(float[] values) {
     Buffer buffer = allocate(DType.FLOAT32, values.length);
-    upload(MemorySegment.ofArray(values), buffer);
+    context.staging().toDevice(buffer.address(), MemorySegment.ofArray(values));
     return buffer;
   }
 
@@ -92,24 +92,6 @@ final class CudaWindowSums implements WindowSums {
     }
   }
 
-  private void upload(MemorySegment values, Buffer target) {
-    context
-        .staging()
-        .toDevice(
-            target.address(),
-            target.bytes(),
-            (slot, offset) -> MemorySegment.copy(values, offset, slot, 0, slot.byteSize()));
-  }
-
-  private void copyToHost(Buffer source, long bytes, MemorySegment target) {
-    context
-        .staging()
-        .toHost(
-            source.address(),
-            bytes,
-            (slot, offset) -> MemorySegment.copy(slot, 0, target, offset, slot.byteSize()));
-  }
-
   private void fill(Buffer buffer, byte value) {
     context.driver().fill(buffer.address(), value, buffer.bytes(), context.stream());
   }
@@ -121,7 +103,7 @@ final class CudaWindowSums implements WindowSums {
 
   @Override
   public void enter(int channel, int slice, MemorySegment values) {
-    upload(values, image.slices(channel, slice, 1));
+    context.staging().toDevice(image.slices(channel, slice, 1).address(), values);
   }
 
   @Override
@@ -143,14 +125,14 @@ final class CudaWindowSums implements WindowSums {
     fill(least, NOTHING_FOUND);
     engine.kernels().average(sums, engine.classes(), least, first, end);
     long[] index = new long[1];
-    copyToHost(least, Long.BYTES, MemorySegment.ofArray(index));
+    context.staging().toHost(least.address(), MemorySegment.ofArray(index));
     return index[0];
   }
 
   @Override
   public void download(int label, int slice, MemorySegment target) {
     Buffer source = sums.slices(label, slice, 1);
-    copyToHost(source, source.bytes(), target);
+    context.staging().toHost(source.address(), target);
   }
 
   @Override
@@ -163,7 +145,7 @@ final class CudaWindowSums implements WindowSums {
       byte[] labels = new byte[Math.toIntExact(extents.voxels())];
       Buffer made = allocate(DType.FLOAT32, Math.ceilDiv(labels.length, Float.BYTES));
       engine.kernels().labels(sums, engine.classes(), made, taps, extents);
-      copyToHost(made, labels.length, MemorySegment.ofArray(labels));
+      context.staging().toHost(made.address(), MemorySegment.ofArray(labels));
       return labels;
     } finally {
       release(kept);
@@ -184,9 +166,9 @@ final class CudaWindowSums implements WindowSums {
           };
     }
     Buffer ofPlaces = allocate(DType.FLOAT64, places.length);
-    upload(MemorySegment.ofArray(places), ofPlaces);
+    context.staging().toDevice(ofPlaces.address(), MemorySegment.ofArray(places));
     Buffer ofWeights = allocate(DType.FLOAT64, places.length);
-    upload(MemorySegment.ofArray(axis.weights()), ofWeights);
+    context.staging().toDevice(ofWeights.address(), MemorySegment.ofArray(axis.weights()));
     return new WindowKernels.Taps(ofPlaces, ofWeights, axis.taps());
   }
 

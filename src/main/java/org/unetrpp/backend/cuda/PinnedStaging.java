@@ -69,6 +69,22 @@ final class PinnedStaging implements AutoCloseable {
     }
   }
 
+  /** Queues a copy of values to the device, which may be changed when this returns. */
+  void toDevice(long destination, MemorySegment values) {
+    toDevice(
+        destination,
+        values.byteSize(),
+        (slot, offset) -> MemorySegment.copy(values, offset, slot, 0, slot.byteSize()));
+  }
+
+  /** Waits for queued work and copies what it left on the device. */
+  void toHost(long source, MemorySegment target) {
+    toHost(
+        source,
+        target.byteSize(),
+        (slot, offset) -> MemorySegment.copy(slot, 0, target, offset, slot.byteSize()));
+  }
+
   /** Waits for queued work and copies what it left on the device to {@code take}. */
   void toHost(long source, long bytes, Part take) {
     Arriving arriving = null;
