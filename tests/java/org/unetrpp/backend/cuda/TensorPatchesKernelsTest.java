@@ -21,7 +21,7 @@ import org.unetrpp.memory.Buffer;
 import org.unetrpp.memory.DType;
 
 /** Convolutions of patches for tensor cores on an emulated device. */
-class TensorPatchesTest {
+class TensorPatchesKernelsTest {
   // As in TensorConvolutionKernelsTest: one rounding to 8 bits, and another of the weights.
   private static final double ROUNDED_ONCE = 2e-3;
   private static final double ROUNDED_TWICE = 3e-3;
